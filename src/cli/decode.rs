@@ -1,0 +1,89 @@
+//! From texts to a mesh: loading, then our own kinds with the files beside them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::decode::register;
+use crate::config::load::{self, LoadOptions};
+use crate::config::scenario::{Model, Scenario, decode_model, decode_scenario};
+use crate::config::store::{IstioVersion, MeshConfig};
+use crate::diagnostic::{Class, Diagnostic};
+use crate::manifest::{Object, Source};
+
+/// How texts are read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Options {
+    /// `-n`: the namespace of objects that name none.
+    pub(super) namespace: Option<String>,
+    /// Release whose rules judge.
+    pub(super) version: Option<IstioVersion>,
+}
+
+/// Everything that was read and decoded.
+#[derive(Debug, Default)]
+pub(super) struct Decoded {
+    pub(super) config: MeshConfig,
+    pub(super) models: Vec<Model>,
+    pub(super) scenarios: Vec<Scenario>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// Largest CSV of an empirical distribution.
+const CSV_BYTES_MAX: u64 = 256 << 20;
+
+/// Loads and decodes texts.
+pub(super) fn decode(sources: &[Source], options: &Options) -> Decoded {
+    let options = LoadOptions {
+        default_namespace: options.namespace.as_deref().unwrap_or("default").into(),
+        version: options.version.unwrap_or_default(),
+    };
+    let loaded = load::load(sources.to_vec(), &options);
+    let mut decoded = Decoded {
+        config: loaded.config,
+        diagnostics: loaded.diagnostics,
+        ..Decoded::default()
+    };
+    for object in &loaded.models {
+        let id = register(&mut decoded.config.origins, object);
+        let files = |name: &str| beside(object, name);
+        let (model, said) = decode_model(object, id, &files);
+        decoded.models.push(model);
+        decoded.diagnostics.extend(said);
+    }
+    for object in &loaded.scenarios {
+        let id = register(&mut decoded.config.origins, object);
+        let files = |name: &str| beside(object, name);
+        let (scenario, said) = decode_scenario(object, id, &files);
+        decoded.scenarios.push(scenario);
+        decoded.diagnostics.extend(said);
+    }
+    if let [_, second, ..] = loaded.models.as_slice() {
+        let what = "more than one Model was read; one run has one";
+        let said = Diagnostic::error("TT-SEVERAL-MODELS", Class::Model, what)
+            .at(second.place())
+            .of(second.describe())
+            .see(loaded.models[0].place(), "the first one is here")
+            .help("keep one, or read fewer files");
+        decoded.diagnostics.push(said);
+    }
+    if let Some(model) = decoded.models.first() {
+        decoded.config.placement.clone_from(&model.placement);
+    }
+    decoded
+}
+
+/// A file beside the one that names it.
+fn beside(object: &Object, name: &str) -> Result<String, String> {
+    let place = object.place();
+    let folder = Path::new(&*place.file)
+        .parent()
+        .unwrap_or(Path::new(""))
+        .to_owned();
+    let path: PathBuf = folder.join(name);
+    let cannot = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+    let length = fs::metadata(&path).map_err(cannot)?.len();
+    if length > CSV_BYTES_MAX {
+        return Err(format!("`{}` is larger than 256 MiB", path.display()));
+    }
+    fs::read_to_string(&path).map_err(cannot)
+}

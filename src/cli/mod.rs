@@ -1,0 +1,64 @@
+//! The command line: reads, wires the rooms together, prints.
+//!
+//! The only room that touches disk, terminal, environment and signals; everything below is a
+//! function of its input. `args` defines every flag once, `pipeline` goes from paths to a
+//! record, `input` reads, `output` writes, `exit_code` names the numbers. Data goes to
+//! standard output, everything else to standard error.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the one room that touches disk, terminal, environment and clock"
+)]
+
+pub mod args;
+mod bench;
+mod client;
+mod decode;
+pub mod exit_code;
+mod input;
+mod inspect;
+mod interrupt;
+mod names;
+mod output;
+mod pipeline;
+mod traffic;
+
+use std::process;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit_code::{ExitCode, Failure};
+use output::Console;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> process::ExitCode {
+    // Wrong arguments end here, with exit code 2 (0 for --help and --version).
+    let cli = Cli::parse();
+    let console = Console::new(&cli.global);
+    let code = match command(&cli.command, console) {
+        Ok(code) => code,
+        Err(failure) => {
+            match &failure {
+                Failure::Usage(message) | Failure::Output(message) => console.error(message),
+                Failure::Input(rendered) => Console::say(rendered),
+            }
+            failure.code()
+        }
+    };
+    code.into()
+}
+
+fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Run(args) => traffic::run(args, console),
+        Command::Curl(args) => traffic::curl(args, console),
+        Command::Load(args) => traffic::load(args, console),
+        Command::ProxyConfig(args) => inspect::proxy_config(args, console),
+        Command::Bench(args) => bench::bench(args, console),
+        Command::Schema(args) => inspect::schema(args, console),
+        Command::Completions(args) => inspect::completions(args, console),
+        Command::Man => inspect::man(console),
+    }
+}

@@ -1,0 +1,304 @@
+//! From paths to a record: read, load, compile, prepare, run. Every command goes through here.
+//!
+//! Diagnostics are shown all at once. Errors stop (exit code 1); what Istio's admission
+//! refuses stops as well unless `--force` is given, and is then a warning.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{InputArgs, Repeat};
+use super::exit_code::Failure;
+use super::input::{self, Reader};
+use super::output::Console;
+use super::{decode, interrupt, names};
+use crate::config::scenario::{Model, Scenario};
+use crate::config::store::{IstioVersion, MeshConfig};
+use crate::control_plane;
+use crate::diagnostic::{Class, Diagnostic, render};
+use crate::experiment::replicate;
+use crate::explain::narrate;
+use crate::manifest::Source;
+use crate::observe::Record;
+use crate::simulation::{self, Control};
+use crate::xds::Snapshot;
+
+/// Everything that was read.
+pub(super) struct Mesh {
+    pub(super) config: MeshConfig,
+    pub(super) model: Model,
+    pub(super) scenarios: Vec<Scenario>,
+    /// Namespace of the client and of short names.
+    pub(super) namespace: String,
+    /// What was taken for granted so far.
+    pub(super) assumed: Vec<String>,
+    warnings: Vec<String>,
+    not_simulated: Vec<String>,
+    /// For excerpts.
+    sources: Vec<Source>,
+}
+
+/// Where to read from.
+pub(super) struct Inputs<'a> {
+    pub(super) args: &'a InputArgs,
+    /// `-n`.
+    pub(super) namespace: Option<&'a str>,
+    /// SCENARIO: a file, or a folder that holds one.
+    pub(super) scenario: Option<&'a Path>,
+    /// Refusals of Istio's admission are reported and do not stop.
+    pub(super) tolerant: bool,
+}
+
+/// Reads and decodes everything.
+pub(super) fn read(inputs: &Inputs<'_>, console: Console) -> Result<Mesh, Failure> {
+    let mut reader = Reader::default();
+    let mut version = inputs.args.istio_version;
+    if let Some(path) = inputs.scenario {
+        let file = input::find_scenario(path).map_err(Failure::Usage)?;
+        let scenario = read_scenario(&file, &mut reader)?;
+        version = version.or(scenario.version);
+        for path in scenario.paths {
+            reader.read(&path);
+        }
+    }
+    for path in &inputs.args.filename {
+        reader.read(path);
+    }
+    if reader.sources.is_empty() && reader.problems.is_empty() {
+        let what = "nothing to read: name manifests with -f FILE, -f FOLDER or -f -";
+        return Err(Failure::Usage(what.to_owned()));
+    }
+    judge(reader, inputs, version, console)
+}
+
+/// What a Scenario document says about other files.
+struct ScenarioPaths {
+    paths: Vec<PathBuf>,
+    version: Option<IstioVersion>,
+}
+
+/// Reads the scenario's own file first, because it names the others.
+fn read_scenario(file: &Path, reader: &mut Reader) -> Result<ScenarioPaths, Failure> {
+    let before = reader.sources.len();
+    reader.read(file);
+    let loaded = decode::decode(&reader.sources[before..], &decode::Options::default());
+    let Some(scenario) = loaded.scenarios.first() else {
+        let mut said = reader.problems.clone();
+        said.extend(loaded.diagnostics.into_iter().filter(Diagnostic::is_error));
+        if said.is_empty() {
+            let what = format!(
+                "`{}` holds no Scenario; `towtank schema scenario` shows its form",
+                file.display()
+            );
+            return Err(Failure::Usage(what));
+        }
+        return Err(refuse(&said, &reader.sources[before..]));
+    };
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let written = scenario.manifests.iter().chain(&scenario.model);
+    let version = scenario
+        .istio_version
+        .as_deref()
+        .map(IstioVersion::parse)
+        .transpose();
+    Ok(ScenarioPaths {
+        paths: written.map(|path| folder.join(&**path)).collect(),
+        version: version.map_err(Failure::Usage)?,
+    })
+}
+
+fn judge(
+    reader: Reader,
+    inputs: &Inputs<'_>,
+    version: Option<IstioVersion>,
+    console: Console,
+) -> Result<Mesh, Failure> {
+    let options = decode::Options {
+        namespace: inputs.namespace.map(str::to_owned),
+        version,
+    };
+    let loaded = decode::decode(&reader.sources, &options);
+    let mut diagnostics = reader.problems;
+    diagnostics.extend(loaded.diagnostics);
+    let goes_on =
+        |d: &Diagnostic| d.class == Class::Admission && (inputs.args.force || inputs.tolerant);
+    let fatal: Vec<Diagnostic> = diagnostics
+        .iter()
+        .filter(|d| d.is_error() && !goes_on(d))
+        .cloned()
+        .collect();
+    if !fatal.is_empty() {
+        return Err(refuse(&diagnostics, &reader.sources));
+    }
+    let forced = diagnostics.iter().filter(|d| d.is_error()).count();
+    if forced > 0 {
+        let why = if inputs.args.force {
+            "--force"
+        } else {
+            "nothing is simulated"
+        };
+        console.warning(&format!(
+            "{forced} of Istio's admission rules are broken; going on ({why}) as if the objects were in the store"
+        ));
+    }
+    let say = |class: fn(&Diagnostic) -> bool| {
+        diagnostics
+            .iter()
+            .filter(|d| class(d))
+            .map(sentence)
+            .collect()
+    };
+    let mut models = loaded.models;
+    Ok(Mesh {
+        namespace: names::default_namespace(inputs.namespace, &loaded.config),
+        config: loaded.config,
+        model: models.pop().unwrap_or_default(),
+        scenarios: loaded.scenarios,
+        assumed: Vec::new(),
+        warnings: say(|d| d.class != Class::NotSimulated),
+        not_simulated: say(|d| d.class == Class::NotSimulated),
+        sources: reader.sources,
+    })
+}
+
+/// All errors with their places, then what to do.
+fn refuse(diagnostics: &[Diagnostic], sources: &[Source]) -> Failure {
+    let texts: Vec<(&str, &str)> = sources
+        .iter()
+        .map(|s| (&*s.path, s.text.as_str()))
+        .collect();
+    let mut text = render(diagnostics, &texts, true);
+    let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+    let admission = diagnostics
+        .iter()
+        .any(|d| d.is_error() && d.class == Class::Admission);
+    let only_admission = diagnostics
+        .iter()
+        .all(|d| !d.is_error() || d.class == Class::Admission);
+    let plural = if errors == 1 { "error" } else { "errors" };
+    text.push_str(&format!("{errors} {plural}"));
+    if admission {
+        text.push_str("; Istio's admission would refuse such objects");
+    }
+    if only_admission {
+        text.push_str(", --force simulates them all the same");
+    }
+    text.push('\n');
+    Failure::Input(text)
+}
+
+/// One line: place, object, message, help.
+fn sentence(d: &Diagnostic) -> String {
+    let mut text = String::new();
+    if let Some(place) = &d.place {
+        text.push_str(&format!("{place}: "));
+    }
+    if let Some(object) = &d.object {
+        text.push_str(&format!("{object}: "));
+    }
+    text.push_str(&d.message);
+    if let Some(help) = &d.help {
+        text.push_str(&format!("; {help}"));
+    }
+    text.push_str(&format!(" [{}]", d.code));
+    text
+}
+
+impl Mesh {
+    /// The tables istiod would send.
+    pub(super) fn compile(&self) -> Snapshot {
+        control_plane::compile(&self.config)
+    }
+
+    /// Warnings that belong on standard error because the output has no place for them.
+    pub(super) fn warn(&self, console: Console) {
+        for warning in &self.warnings {
+            console.warning(warning);
+        }
+    }
+
+    /// Says which namespace was taken, where that was not asked for.
+    pub(super) fn assume_namespace(&mut self, asked: Option<&str>) {
+        if asked.is_none() {
+            let why = match self.namespace.as_str() {
+                "default" => "no other was named",
+                _ => "it is the only one that has workloads",
+            };
+            self.assumed.push(format!(
+                "short names are taken in namespace `{}`: {why}",
+                self.namespace
+            ));
+        }
+    }
+
+    /// Runs a scenario.
+    pub(super) fn run(
+        &self,
+        scenario: &Scenario,
+        how: &How,
+        console: Console,
+    ) -> Result<Run, Failure> {
+        let snapshot = self.compile();
+        let plan = simulation::prepare(&snapshot, &self.model, scenario)
+            .map_err(|diagnostics| refuse(&diagnostics, &self.sources))?;
+        let progress = console.progress();
+        let control = Control {
+            interrupted: interrupt::watch(),
+            progress: Some(&|done| progress.at(done)),
+            keep_requests: how.keep_requests,
+        };
+        let mut record = replicate(&plan, how.seed, how.replications, how.threads, &control);
+        let trail = if how.trace {
+            let told = simulation::story(&snapshot, &plan, how.seed, &control);
+            told.map_or_else(Vec::new, |story| narrate(&snapshot, &story))
+        } else {
+            Vec::new()
+        };
+        drop(progress);
+        record.assumed = merged([&self.assumed, &snapshot.assumed, &record.assumed]);
+        record.warnings = merged([&self.warnings, &record.warnings, &Vec::new()]);
+        record.not_simulated = merged([&self.not_simulated, &record.not_simulated, &Vec::new()]);
+        Ok(Run { record, trail })
+    }
+}
+
+/// All sentences in order, each once.
+fn merged(lists: [&Vec<String>; 3]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for sentence in lists.into_iter().flatten() {
+        if !all.contains(sentence) {
+            all.push(sentence.clone());
+        }
+    }
+    all
+}
+
+/// How a scenario is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct How {
+    pub(super) seed: u64,
+    pub(super) replications: u32,
+    pub(super) threads: Option<usize>,
+    /// Single requests to keep in the record.
+    pub(super) keep_requests: usize,
+    /// Tell the way of the first request.
+    pub(super) trace: bool,
+}
+
+impl How {
+    /// From flags, else from the scenario.
+    pub(super) fn new(repeat: &Repeat, scenario: &Scenario) -> Self {
+        Self {
+            seed: repeat.seed.unwrap_or(scenario.seed),
+            replications: repeat.replications.unwrap_or(scenario.replications).max(1),
+            threads: repeat.threads.map(usize::from),
+            keep_requests: 0,
+            trace: false,
+        }
+    }
+}
+
+/// What a run gave.
+pub(super) struct Run {
+    pub(super) record: Record,
+    /// The first request's way, one sentence each.
+    pub(super) trail: Vec<String>,
+}

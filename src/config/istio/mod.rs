@@ -1,0 +1,32 @@
+//! Istio kinds. Blocks that decide behaviour carry the [`Origin`] of their key.
+
+mod mesh;
+mod policy;
+mod read;
+mod rules;
+mod security;
+mod services;
+mod virtual_service;
+
+pub use mesh::{IstioMeshConfig, LocalityLbSetting, OutboundMode};
+pub use policy::{
+    ConnectionPool, ConsistentHash, DestinationRule, HashKey, LoadBalancer, OutlierDetection,
+    PortPolicy, RetryBudget, SimpleLb, Subset, TlsMode, TlsSettings, TrafficPolicy, UpgradePolicy,
+    Warmup,
+};
+pub(super) use read::{
+    authorization_policy, destination_rule, gateway, mesh_config, peer_authentication,
+    service_entry, sidecar, virtual_service, workload_entry,
+};
+pub use security::{
+    AuthorizationAction, AuthorizationPolicy, AuthorizationRule, MtlsSetting, PeerAuthentication,
+};
+pub use services::{
+    EgressListener, EndpointSpec, Gateway, IngressListener, PortSpec, Resolution, Server,
+    ServerTls, ServiceEntry, Sidecar, WorkloadEntry,
+};
+pub use virtual_service::{
+    Delegate, Destination, DirectResponse, FaultAbort, FaultDelay, HeaderOperations, HttpFault,
+    HttpMatch, HttpRewrite, HttpRoute, L4Match, L4Route, Mirror, Redirect, RedirectPort, Retries,
+    RouteDestination, StringMatch, VirtualService,
+};

@@ -1,0 +1,64 @@
+//! Mesh-wide settings: what of MeshConfig changes traffic.
+
+use super::super::IstioMeshConfig;
+use super::connection::{connection_pool, outlier_detection};
+use super::locality::locality;
+use super::route_actions::retries;
+use super::sidecar::outbound;
+use super::{Level, PolicyContext};
+use crate::config::IstioVersion;
+use crate::config::decode::Fields;
+
+/// Fills what is written into the defaults. Most of MeshConfig has no influence on traffic,
+/// so unknown fields are no news here.
+pub(in crate::config) fn mesh_config(f: &Fields<'_>, version: IstioVersion) -> IstioMeshConfig {
+    f.accept_unknown();
+    let mut mesh = IstioMeshConfig {
+        origin: f.origin(),
+        default_retries: f.object("defaultHttpRetryPolicy", retries),
+        default_service_export_to: f.texts("defaultServiceExportTo"),
+        default_virtual_service_export_to: f.texts("defaultVirtualServiceExportTo"),
+        default_destination_rule_export_to: f.texts("defaultDestinationRuleExportTo"),
+        ..IstioMeshConfig::default()
+    };
+    let set = |into: &mut crate::xds::Name, name| {
+        if let Some(text) = f.text(name).filter(|text| !text.is_empty()) {
+            *into = text;
+        }
+    };
+    set(&mut mesh.root_namespace, "rootNamespace");
+    set(&mut mesh.trust_domain, "trustDomain");
+    if let Some(mode) = f.object("outboundTrafficPolicy", outbound) {
+        mesh.outbound = mode;
+    }
+    if let Some(timeout) = f.duration("connectTimeout") {
+        mesh.connect_timeout = timeout;
+    }
+    mesh.auto_mtls = f.bool("enableAutoMtls").unwrap_or(true);
+    // Mesh-wide failover waits for the rules of each host, so its absence here is no warning.
+    let setting = f.object("localityLbSetting", |f| locality(f, Level::Top, true));
+    mesh.locality = setting.unwrap_or_default();
+    mesh.h2_upgrade = f
+        .text("h2UpgradePolicy")
+        .is_some_and(|policy| &*policy == "UPGRADE");
+    mesh.concurrency = f
+        .object("defaultConfig", |f| {
+            f.accept_unknown();
+            f.integer("concurrency")
+        })
+        .flatten();
+    if version.at_least(31) {
+        let context = PolicyContext {
+            version,
+            level: Level::Top,
+        };
+        f.object("defaultTrafficPolicy", |f| {
+            f.accept_unknown();
+            mesh.default_connection_pool =
+                f.object("connectionPool", |f| connection_pool(f, version));
+            mesh.default_outlier_detection =
+                f.object("outlierDetection", |f| outlier_detection(f, context));
+        });
+    }
+    mesh
+}

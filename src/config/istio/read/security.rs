@@ -1,0 +1,260 @@
+//! PeerAuthentication and AuthorizationPolicy (`validatePeerAuthentication`,
+//! `validateAuthorizationPolicy`).
+
+use std::collections::BTreeMap;
+
+use super::super::{
+    AuthorizationAction, AuthorizationPolicy, AuthorizationRule, MtlsSetting, PeerAuthentication,
+};
+use super::{labels, schema_warning};
+use crate::config::Meta;
+use crate::config::decode::{At, Fields};
+use crate::diagnostic::{Class, Diagnostic};
+use crate::xds::Name;
+use crate::xds::listener::{Operation, Source};
+
+pub(in crate::config) fn peer_authentication(f: &Fields<'_>, meta: Meta) -> PeerAuthentication {
+    let selector = selector(f);
+    let read = |(key, at): (Name, At<'_>)| {
+        let port = key.parse::<u16>().ok().filter(|port| *port > 0);
+        if port.is_none() {
+            at.refuse(format!("`{key}` is not a port"));
+        }
+        Some((port?, at.object(mtls)))
+    };
+    let policy = PeerAuthentication {
+        meta,
+        mtls: f.object("mtls", mtls).unwrap_or_default(),
+        ports: f
+            .entries("portLevelMtls")
+            .into_iter()
+            .filter_map(read)
+            .collect(),
+        selector,
+    };
+    let selects = policy
+        .selector
+        .as_ref()
+        .is_some_and(|labels| !labels.is_empty());
+    if !policy.ports.is_empty() && !selects {
+        f.refuse_field("portLevelMtls", "needs a `selector`");
+    }
+    policy
+}
+
+fn mtls(f: &Fields<'_>) -> MtlsSetting {
+    let modes = [
+        ("UNSET", MtlsSetting::Unset),
+        ("DISABLE", MtlsSetting::Disable),
+        ("PERMISSIVE", MtlsSetting::Permissive),
+        ("STRICT", MtlsSetting::Strict),
+    ];
+    f.choice("mode", &modes).unwrap_or_default()
+}
+
+fn selector(f: &Fields<'_>) -> Option<BTreeMap<Name, Name>> {
+    f.object("selector", |f| {
+        let labels = labels(f, "matchLabels");
+        if labels.is_empty() {
+            f.push(schema_warning(
+                "the selector has no labels and selects every workload",
+            ));
+        }
+        labels
+    })
+}
+
+pub(in crate::config) fn authorization_policy(f: &Fields<'_>, meta: Meta) -> AuthorizationPolicy {
+    let actions = [
+        ("ALLOW", AuthorizationAction::Allow),
+        ("DENY", AuthorizationAction::Deny),
+        ("AUDIT", AuthorizationAction::Audit),
+        ("CUSTOM", AuthorizationAction::Custom),
+    ];
+    let action = f.choice("action", &actions).unwrap_or_default();
+    let has_target = f.get("targetRef").is_some() || f.get("targetRefs").is_some();
+    let namespace = meta.namespace.clone();
+    let policy = AuthorizationPolicy {
+        meta,
+        selector: selector(f),
+        action,
+        rules: f.objects("rules", |f| rule(f, action, &namespace)),
+    };
+    if has_target && policy.selector.is_some() {
+        f.refuse("`selector` and `targetRefs` exclude each other");
+    }
+    f.not_simulated("targetRef", "attaching to a Gateway API object");
+    f.not_simulated("targetRefs", "attaching to a Gateway API object");
+    check_action(f, action);
+    policy
+}
+
+fn check_action(f: &Fields<'_>, action: AuthorizationAction) {
+    let provider = f.object("provider", |f| f.text_or_empty("name"));
+    let has_rules = f.get("rules").is_some_and(|at| !at.items().is_empty());
+    if action == AuthorizationAction::Custom {
+        if !has_rules {
+            f.refuse("CUSTOM needs `rules`");
+        }
+        if provider.is_none_or(|name| name.is_empty()) {
+            f.refuse("CUSTOM needs `provider.name`");
+        }
+        let message = "CUSTOM authorization asks an external service and is not simulated";
+        f.push(Diagnostic::warning(
+            "TT-NOT-SIMULATED",
+            Class::NotSimulated,
+            message,
+        ));
+    } else if provider.is_some() {
+        f.refuse_field("provider", "needs `action: CUSTOM`");
+    }
+    if action == AuthorizationAction::Deny && f.get("rules").is_none() {
+        f.refuse("DENY without `rules` would do nothing");
+    }
+}
+
+fn rule(f: &Fields<'_>, action: AuthorizationAction, namespace: &str) -> AuthorizationRule {
+    let mut unsupported: Vec<Name> = Vec::new();
+    let mut ports_given = false;
+    let sources = f.objects("from", |f| {
+        f.object("source", |f| source(f, namespace, &mut unsupported))
+    });
+    let operations = f.objects("to", |f| {
+        f.object("operation", |f| {
+            ports_given |= f.get("ports").is_some() || f.get("notPorts").is_some();
+            operation(f)
+        })
+    });
+    f.objects("when", |f| condition(f, &mut unsupported));
+    if action == AuthorizationAction::Deny && !operations.is_empty() && !ports_given {
+        let message = "on TCP ports this DENY rule ignores its HTTP fields and denies more";
+        f.push(schema_warning(message));
+    }
+    if action == AuthorizationAction::Custom
+        && sources.iter().flatten().any(|s| {
+            *s != Source {
+                ip_blocks: s.ip_blocks.clone(),
+                ..Source::default()
+            }
+        })
+    {
+        f.refuse("CUSTOM cannot match on peers");
+    }
+    if !unsupported.is_empty() {
+        let names: Vec<String> = unsupported.iter().map(|name| format!("`{name}`")).collect();
+        let message = format!(
+            "conditions on {} are not simulated: the rule never matches",
+            names.join(", ")
+        );
+        f.push(Diagnostic::warning(
+            "TT-NOT-SIMULATED",
+            Class::NotSimulated,
+            message,
+        ));
+    }
+    AuthorizationRule {
+        sources: sources.into_iter().flatten().collect(),
+        operations: operations.into_iter().flatten().collect(),
+        unsupported,
+        origin: f.origin(),
+    }
+}
+
+fn source(f: &Fields<'_>, namespace: &str, unsupported: &mut Vec<Name>) -> Source {
+    if f.is_empty() {
+        f.refuse("the source is empty");
+    }
+    for name in [
+        "requestPrincipals",
+        "notRequestPrincipals",
+        "remoteIpBlocks",
+        "notRemoteIpBlocks",
+        "trustDomains",
+        "notTrustDomains",
+    ] {
+        if !f.texts(name).is_empty() {
+            unsupported.push(name.into());
+        }
+    }
+    let mut source = Source {
+        principals: (f.texts("principals"), f.texts("notPrincipals")),
+        namespaces: (f.texts("namespaces"), f.texts("notNamespaces")),
+        ip_blocks: (f.texts("ipBlocks"), f.texts("notIpBlocks")),
+    };
+    // `ns/account` or `account`, of whatever trust domain.
+    let as_principal = |account: Name| -> Name {
+        let (of, name) = account.split_once('/').unwrap_or((namespace, &account));
+        format!("*/ns/{of}/sa/{name}").into()
+    };
+    let (accounts, not_accounts) = (f.texts("serviceAccounts"), f.texts("notServiceAccounts"));
+    let peers = source.principals.0.len() + source.namespaces.0.len();
+    if !accounts.is_empty() && peers > 0 {
+        f.refuse_field("serviceAccounts", "excludes `principals` and `namespaces`");
+    }
+    source
+        .principals
+        .0
+        .extend(accounts.into_iter().map(as_principal));
+    source
+        .principals
+        .1
+        .extend(not_accounts.into_iter().map(as_principal));
+    source
+}
+
+fn operation(f: &Fields<'_>) -> Operation {
+    if f.is_empty() {
+        f.refuse("the operation is empty");
+    }
+    let ports = |name| {
+        let items = f.items(name);
+        let text = |at: &At<'_>| {
+            let port = at.node().value.scalar_text()?;
+            let valid = port.parse::<u16>().is_ok_and(|port| port > 0);
+            if !valid {
+                at.refuse(format!("`{port}` is not a port"));
+            }
+            Some(port)
+        };
+        items.iter().filter_map(text).collect::<Vec<Name>>()
+    };
+    Operation {
+        hosts: (f.texts("hosts"), f.texts("notHosts")),
+        ports: (ports("ports"), ports("notPorts")),
+        methods: (f.texts("methods"), f.texts("notMethods")),
+        paths: (f.texts("paths"), f.texts("notPaths")),
+    }
+}
+
+/// Attributes of `when` (`authz/model/model.go`).
+const CONDITION_KEYS: &[&str] = &[
+    "source.ip",
+    "remote.ip",
+    "source.namespace",
+    "source.serviceAccount",
+    "source.principal",
+    "source.trustDomain",
+    "destination.ip",
+    "destination.port",
+    "connection.sni",
+    "request.auth.principal",
+    "request.auth.audiences",
+    "request.auth.presenter",
+];
+
+fn condition(f: &Fields<'_>, unsupported: &mut Vec<Name>) {
+    let key = f.required_text("key");
+    let prefixes = [
+        "request.headers[",
+        "request.auth.claims[",
+        "experimental.envoy.filters.",
+    ];
+    let known = CONDITION_KEYS.contains(&&*key) || prefixes.iter().any(|p| key.starts_with(p));
+    if !key.is_empty() && !known {
+        f.refuse_field("key", format!("`{key}` is not an attribute"));
+    }
+    if f.texts("values").is_empty() && f.texts("notValues").is_empty() {
+        f.refuse("a condition needs `values` or `notValues`");
+    }
+    unsupported.push(key);
+}

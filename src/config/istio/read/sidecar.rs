@@ -1,0 +1,145 @@
+//! Sidecar (`validateSidecar`).
+
+use super::super::{EgressListener, IngressListener, OutboundMode, Sidecar, rules};
+use super::connection::connection_pool;
+use super::service_entry::port_spec;
+use super::{labels, schema_warning};
+use crate::config::decode::Fields;
+use crate::config::{IstioVersion, Meta};
+use crate::xds::Name;
+
+pub(in crate::config) fn sidecar(f: &Fields<'_>, meta: Meta, version: IstioVersion) -> Sidecar {
+    if f.is_empty() {
+        f.refuse("the Sidecar is empty");
+    }
+    let sidecar = Sidecar {
+        meta,
+        workload_selector: f.object("workloadSelector", |f| labels(f, "labels")),
+        egress: f.objects("egress", egress),
+        ingress: f.objects("ingress", |f| ingress(f, version)),
+        outbound: f.object("outboundTrafficPolicy", outbound),
+        inbound_connection_pool: f.object("inboundConnectionPool", |f| connection_pool(f, version)),
+    };
+    let portless = |listener: &EgressListener| listener.port.is_none();
+    if sidecar.egress.iter().rev().skip(1).any(portless) {
+        f.refuse_field("egress", "the listener without `port` must be the last");
+    }
+    let egress: Vec<u16> = sidecar
+        .egress
+        .iter()
+        .filter_map(|l| Some(l.port.as_ref()?.number))
+        .collect();
+    let ingress: Vec<u16> = sidecar
+        .ingress
+        .iter()
+        .map(|listener| listener.port.number)
+        .collect();
+    for (name, numbers) in [("egress", egress), ("ingress", ingress)] {
+        for (i, number) in numbers.iter().enumerate() {
+            if numbers[..i].contains(number) {
+                f.refuse_field(name, format!("the port {number} is given twice"));
+            }
+        }
+    }
+    sidecar
+}
+
+/// `outboundTrafficPolicy`: a block without mode is REGISTRY_ONLY, the enum's zero.
+pub(super) fn outbound(f: &Fields<'_>) -> OutboundMode {
+    let modes = [
+        ("REGISTRY_ONLY", OutboundMode::RegistryOnly),
+        ("ALLOW_ANY", OutboundMode::AllowAny),
+        ("ALLOW_ANY_DYNAMIC_DNS", OutboundMode::AllowAny),
+    ];
+    let mode = f
+        .choice("mode", &modes)
+        .unwrap_or(OutboundMode::RegistryOnly);
+    let proxied = f.object("egressProxy", |f| {
+        f.known(&["subset", "port"]);
+        let host = f.required_text("host");
+        if f.get("port").is_none() {
+            f.missing("port");
+        }
+        if let Some(error) = rules::fqdn_error(&host) {
+            f.refuse_field("host", error);
+        }
+    });
+    if proxied.is_some() && mode != OutboundMode::AllowAny {
+        f.refuse_field("egressProxy", "needs `mode: ALLOW_ANY`");
+    }
+    f.not_simulated("egressProxy", "a proxy for unknown destinations");
+    mode
+}
+
+fn egress(f: &Fields<'_>) -> EgressListener {
+    f.known(&["bind", "captureMode"]);
+    let listener = EgressListener {
+        port: f.object("port", port_spec),
+        hosts: f.texts("hosts"),
+        origin: f.origin(),
+    };
+    if listener.hosts.is_empty() {
+        f.missing("hosts");
+    }
+    for (i, host) in listener.hosts.iter().enumerate() {
+        if listener.hosts[..i].contains(host) {
+            f.push_at("hosts", schema_warning(format!("`{host}` is given twice")));
+        }
+        if let Some(error) = egress_host_error(host) {
+            f.refuse_field("hosts", error);
+        }
+    }
+    listener
+}
+
+/// `ns/dnsName` with `*`, `.`, `~` or a namespace, and a full name, `*.…` or `*`.
+fn egress_host_error(host: &str) -> Option<String> {
+    let Some((namespace, name)) = host.split_once('/') else {
+        return Some(format!("`{host}` is not `namespace/name`"));
+    };
+    // From 1.31 on `~ns` leaves out what another line brings in.
+    let plain = namespace.strip_prefix('~').unwrap_or(namespace);
+    if !matches!(plain, "" | "*" | ".") && !rules::is_dns_label(plain) || namespace.is_empty() {
+        return Some(format!("`{host}`: `{namespace}` is not a namespace"));
+    }
+    if name == "*" {
+        return None;
+    }
+    if !name.contains('.') {
+        return Some(format!("`{host}`: short names are not allowed"));
+    }
+    if name.starts_with('*') && !name.starts_with("*.") {
+        return Some(format!("`{host}`: partial wildcards are not allowed"));
+    }
+    rules::host_error(name)
+}
+
+fn ingress(f: &Fields<'_>, version: IstioVersion) -> IngressListener {
+    f.known(&["bind", "captureMode", "tls"]);
+    let port = f.object("port", port_spec);
+    if port.is_none() {
+        f.missing("port");
+    }
+    let default_endpoint = f.text_or_empty("defaultEndpoint");
+    if !default_endpoint.is_empty() && !is_local(&default_endpoint) {
+        let message = format!("`{default_endpoint}` must be on 127.0.0.1, 0.0.0.0 or a socket");
+        f.refuse_field("defaultEndpoint", message);
+    }
+    IngressListener {
+        port: port.unwrap_or_default(),
+        default_endpoint,
+        connection_pool: f.object("connectionPool", |f| connection_pool(f, version)),
+        origin: f.origin(),
+    }
+}
+
+fn is_local(endpoint: &Name) -> bool {
+    if endpoint.starts_with("unix://") {
+        return true;
+    }
+    let Some((host, port)) = endpoint.rsplit_once(':') else {
+        return false;
+    };
+    let known = matches!(host, "127.0.0.1" | "0.0.0.0" | "[::1]" | "[::]");
+    known && port.parse::<u16>().is_ok_and(|port| port > 0)
+}

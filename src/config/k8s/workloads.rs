@@ -1,0 +1,145 @@
+//! Deployments, StatefulSets, DaemonSets, ReplicaSets, Pods and their autoscalers.
+
+use crate::config::Meta;
+use crate::config::decode::Fields;
+use crate::xds::Name;
+
+use super::{ContainerPort, HorizontalPodAutoscaler, PodTemplateOwner};
+
+/// An owner of pods, or a pod by itself.
+pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> PodTemplateOwner {
+    let mut owner = PodTemplateOwner {
+        labels: meta.labels.clone(),
+        annotations: meta.annotations.clone(),
+        meta,
+        kind: kind.clone(),
+        replicas: None,
+        ports: Vec::new(),
+        service_account: "default".into(),
+        host_network: false,
+        node_name: None,
+        pod_ip: None,
+        ready: true,
+        has_proxy_container: false,
+        is_gateway: false,
+    };
+    if &**kind == "Pod" {
+        f.object("spec", |f| pod_spec(f, &mut owner));
+        f.object("status", |f| pod_status(f, &mut owner));
+    } else {
+        owner.labels.clear();
+        owner.annotations.clear();
+        f.object("spec", |f| {
+            owner.replicas = f.integer("replicas");
+            f.object("template", |f| template(f, &mut owner));
+        });
+    }
+    owner.is_gateway |= owner
+        .annotations
+        .get("inject.istio.io/templates")
+        .is_some_and(|names| names.split(',').any(|name| name.trim() == "gateway"));
+    owner
+}
+
+fn template(f: &Fields<'_>, owner: &mut PodTemplateOwner) {
+    f.object("metadata", |f| {
+        owner.labels = f.text_map("labels");
+        owner.annotations = f.text_map("annotations");
+    });
+    f.object("spec", |f| pod_spec(f, owner));
+}
+
+fn pod_spec(f: &Fields<'_>, owner: &mut PodTemplateOwner) {
+    let account = f
+        .text("serviceAccountName")
+        .or_else(|| f.text("serviceAccount"));
+    if let Some(account) = account.filter(|name| !name.is_empty()) {
+        owner.service_account = account;
+    }
+    owner.host_network = f.flag("hostNetwork");
+    owner.node_name = f.text("nodeName");
+    // A native sidecar is an init container that never ends.
+    let native = f.objects("initContainers", |f| {
+        f.text("restartPolicy")
+            .is_some_and(|p| &*p == "Always")
+            .then(|| container(f))
+    });
+    let containers = f.objects("containers", container);
+    for container in native.into_iter().flatten().chain(containers) {
+        if !container.is_proxy {
+            owner.ports.extend(container.ports);
+            continue;
+        }
+        // `image: auto` is a placeholder that the injector fills in.
+        owner.has_proxy_container |= !container.is_auto;
+        let named_gateway = owner
+            .labels
+            .get("istio")
+            .is_some_and(|name| name.contains("gateway"));
+        if container.is_router || (container.is_auto && named_gateway) {
+            owner.is_gateway = true;
+            owner.ports.extend(container.ports);
+        }
+    }
+}
+
+struct Container {
+    is_proxy: bool,
+    is_auto: bool,
+    is_router: bool,
+    ports: Vec<ContainerPort>,
+}
+
+fn container(f: &Fields<'_>) -> Container {
+    let words = |name| {
+        f.items(name)
+            .iter()
+            .any(|at| at.node().as_text().is_some_and(|t| &**t == "router"))
+    };
+    Container {
+        is_proxy: f.text("name").is_some_and(|name| &*name == "istio-proxy"),
+        is_auto: f.text("image").is_some_and(|image| &*image == "auto"),
+        is_router: words("args") || words("command"),
+        ports: f
+            .objects("ports", |f| {
+                Some(ContainerPort {
+                    name: f.text_or_empty("name"),
+                    port: f.integer("containerPort")?,
+                })
+            })
+            .into_iter()
+            .flatten()
+            .collect(),
+    }
+}
+
+fn pod_status(f: &Fields<'_>, owner: &mut PodTemplateOwner) {
+    owner.pod_ip = f.text("podIP").filter(|ip| !ip.is_empty());
+    let ended = f
+        .text("phase")
+        .is_some_and(|p| matches!(&*p, "Succeeded" | "Failed"));
+    let not_ready = f.objects("conditions", |f| {
+        let is_ready = f.text("type").is_some_and(|t| &*t == "Ready");
+        is_ready && f.text("status").is_some_and(|s| &*s == "False")
+    });
+    owner.ready = !ended && !not_ready.contains(&true);
+}
+
+pub(in crate::config) fn autoscaler(f: &Fields<'_>, meta: Meta) -> HorizontalPodAutoscaler {
+    let mut autoscaler = HorizontalPodAutoscaler {
+        meta,
+        target: Default::default(),
+        min_replicas: 1,
+        max_replicas: 1,
+    };
+    f.object("spec", |f| {
+        autoscaler.target = f
+            .object("scaleTargetRef", |f| {
+                (f.text_or_empty("kind"), f.text_or_empty("name"))
+            })
+            .unwrap_or_default();
+        autoscaler.min_replicas = f.integer("minReplicas").unwrap_or(1);
+        autoscaler.max_replicas = f.integer("maxReplicas").unwrap_or(autoscaler.min_replicas);
+    });
+    autoscaler
+}

@@ -1,0 +1,116 @@
+//! From texts to everything that takes part: the way in for commands.
+//!
+//! [`load`] never fails. It reads, decodes, judges, removes what is there twice and sorts by
+//! (namespace, name), so that the order of files never matters.
+
+mod assemble;
+mod duplicates;
+mod mesh;
+
+use std::sync::Arc;
+
+use super::MeshConfig;
+use super::store::IstioVersion;
+use crate::diagnostic::{Class, Diagnostic};
+use crate::manifest::{Family, Object, Source, known_kind, read_objects};
+use crate::xds::Name;
+
+/// What loading needs to know beside the texts.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// Namespace of objects that name none (`kubectl -n`).
+    pub default_namespace: Name,
+    /// Release whose rules judge.
+    pub version: IstioVersion,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            default_namespace: "default".into(),
+            version: IstioVersion::default(),
+        }
+    }
+}
+
+/// Everything that was read.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// What takes part in the mesh.
+    pub config: MeshConfig,
+    /// `Model` objects, undecoded.
+    pub models: Vec<Object>,
+    /// `Scenario` objects, undecoded.
+    pub scenarios: Vec<Object>,
+    /// What is to be said about the input, in reading order.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts, for excerpts.
+    pub sources: Vec<Source>,
+}
+
+impl Loaded {
+    /// All diagnostics with excerpts of the sources, in a stable order.
+    pub fn render(&self, color: bool) -> String {
+        let sources = self.sources.iter();
+        let texts: Vec<(&str, &str)> = sources.map(|s| (&*s.path, s.text.as_str())).collect();
+        crate::diagnostic::render(&self.diagnostics, &texts, color)
+    }
+}
+
+/// Reads, decodes and judges.
+pub fn load(sources: Vec<Source>, options: &LoadOptions) -> Loaded {
+    let (objects, mut diagnostics) = read_objects(&sources);
+    let objects = objects
+        .into_iter()
+        .map(|object| with_namespace(object, options))
+        .collect();
+    let objects = duplicates::remove(objects, &mut diagnostics);
+    let objects = duplicates::remove_owned(objects);
+    let mut loaded = Loaded {
+        config: MeshConfig {
+            version: options.version,
+            ..MeshConfig::default()
+        },
+        diagnostics,
+        ..Loaded::default()
+    };
+    for object in objects {
+        match object.family() {
+            Some(Family::Simulated) => assemble::add(&mut loaded, &object, &sources),
+            Some(Family::Towtank) => keep_own(&mut loaded, object),
+            Some(Family::NotSimulated) => loaded.diagnostics.push(not_simulated(&object)),
+            Some(Family::Inert) | None => {}
+        }
+    }
+    assemble::finish(&mut loaded);
+    loaded.sources = sources;
+    loaded
+}
+
+/// Gives the default namespace to namespaced objects that name none.
+fn with_namespace(mut object: Object, options: &LoadOptions) -> Object {
+    let known = known_kind(object.group(), &object.kind);
+    if known.is_some_and(|known| !known.namespaced) {
+        object.namespace = "".into();
+    } else if known.is_some() && object.namespace.is_empty() {
+        object.namespace = Arc::clone(&options.default_namespace);
+    }
+    object
+}
+
+fn keep_own(loaded: &mut Loaded, object: Object) {
+    match &*object.kind {
+        "Model" => loaded.models.push(object),
+        _ => loaded.scenarios.push(object),
+    }
+}
+
+fn not_simulated(object: &Object) -> Diagnostic {
+    let message = format!(
+        "the kind `{}` is not simulated; this object has no effect",
+        object.kind
+    );
+    Diagnostic::warning("TT-NOT-SIMULATED", Class::NotSimulated, message)
+        .at(object.place())
+        .of(object.describe())
+}

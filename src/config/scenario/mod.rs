@@ -1,0 +1,31 @@
+//! Our own kinds: how applications behave (`Model`) and what happens in one experiment (`Scenario`).
+//!
+//! Both are Kubernetes-style documents, `apiVersion: towtank/v1alpha1`, and both are optional.
+//! Decoding never fails: it returns the value with what could be read and everything that is wrong.
+//! The published JSON Schema ([`model_schema`], [`scenario_schema`]) comes from mirror types whose
+//! fields a test compares with those the decoder reads.
+
+mod lengths;
+mod model;
+mod read_load;
+mod read_model;
+mod read_scenario;
+mod reader;
+mod run;
+mod schema;
+
+#[cfg(test)]
+mod tests;
+
+pub use lengths::Files;
+pub use model::{
+    AppError, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair, OnError,
+    StepSpec, WorkloadModel,
+};
+pub use read_model::decode_model;
+pub use read_scenario::decode_scenario;
+pub use run::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, MixEntry, Scenario};
+pub use schema::{model_schema, scenario_schema};
+
+/// `apiVersion` of both kinds.
+pub const API_VERSION: &str = "towtank/v1alpha1";

@@ -1,0 +1,188 @@
+//! `Model`: what Kubernetes and Istio YAML do not say about applications and the network.
+
+use std::collections::BTreeMap;
+
+use super::run::HeaderValue;
+use crate::engine::Distribution;
+use crate::http::Url;
+use crate::units::{Fraction, Origin, SimDuration};
+use crate::xds::Name;
+
+/// How the applications of a mesh behave.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// `metadata.name`.
+    pub name: Name,
+    /// One-way latencies.
+    pub network: NetworkModel,
+    /// What a workload does that is not listed.
+    pub defaults: WorkloadModel,
+    /// By `namespace/name`.
+    pub workloads: BTreeMap<Name, WorkloadModel>,
+    /// Zones (`region/zone[/subzone]`) per `namespace/name`; pods take them in turn.
+    pub placement: BTreeMap<Name, Vec<Name>>,
+    /// Worker threads of every proxy (`proxy.concurrency`), 1 when not written.
+    pub proxy_concurrency: u32,
+    /// Where it starts; built in when no Model was given.
+    pub origin: Origin,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            name: "defaults".into(),
+            network: NetworkModel::default(),
+            defaults: WorkloadModel::default(),
+            workloads: BTreeMap::new(),
+            placement: BTreeMap::new(),
+            proxy_concurrency: 1,
+            origin: Origin::BUILT_IN,
+        }
+    }
+}
+
+/// One-way network latencies by how far apart two pods are.
+#[derive(Clone, Debug)]
+pub struct NetworkModel {
+    /// Same zone (also when localities are unknown).
+    pub same_zone: Distribution,
+    /// Same region, another zone.
+    pub same_region: Distribution,
+    /// Different regions.
+    pub between_regions: Distribution,
+    /// Overrides for pairs of localities; the first that covers both ends wins, in either direction.
+    pub pairs: Vec<NetworkPair>,
+}
+
+impl Default for NetworkModel {
+    fn default() -> Self {
+        Self {
+            same_zone: Distribution::Constant(SimDuration::from_us(250)),
+            same_region: Distribution::Constant(SimDuration::from_ms(1)),
+            between_regions: Distribution::Constant(SimDuration::from_ms(35)),
+            pairs: Vec::new(),
+        }
+    }
+}
+
+/// Latency between two localities.
+#[derive(Clone, Debug)]
+pub struct NetworkPair {
+    /// `region[/zone]`.
+    pub from: Name,
+    /// `region[/zone]`.
+    pub to: Name,
+    /// One way.
+    pub latency: Distribution,
+}
+
+/// What runs in the pods of one workload.
+#[derive(Clone, Debug)]
+pub struct WorkloadModel {
+    /// Requests one pod serves at once; `None` is unlimited.
+    pub concurrency: Option<u32>,
+    /// Requests that may wait beyond that; then the pod answers 503. `None` is unlimited.
+    pub queue: Option<u32>,
+    /// Own work of one request.
+    pub service_time: Distribution,
+    /// Failures of the application itself.
+    pub errors: Vec<AppError>,
+    /// Calls after the own work.
+    pub calls: Vec<StepSpec>,
+    /// Request headers that are copied from the incoming request to calls.
+    pub propagate: Vec<Name>,
+    /// What happens to connections.
+    pub connections: Connections,
+    /// Status of a successful answer.
+    pub status: u16,
+    /// Where it was written; built in when assumed.
+    pub origin: Origin,
+}
+
+impl Default for WorkloadModel {
+    /// Stated defaults, reported under *assumed*: 64 at once, 1024 waiting, lognormal work of median 5 ms and p99 25 ms.
+    fn default() -> Self {
+        Self {
+            concurrency: Some(64),
+            queue: Some(1024),
+            // sigma = ln(25/5) / z(0.99) = 1.6094379124341003 / 2.3263478740408408
+            service_time: Distribution::Lognormal {
+                median: SimDuration::from_ms(5),
+                sigma: 0.691_830_363_2,
+            },
+            errors: Vec::new(),
+            calls: Vec::new(),
+            propagate: Vec::new(),
+            connections: Connections::Accept,
+            status: 200,
+            origin: Origin::BUILT_IN,
+        }
+    }
+}
+
+/// A failure of the application with its share of requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppError {
+    /// What is seen.
+    pub kind: ErrorKind,
+    /// Share of requests; entries are tried in order on one draw.
+    pub rate: Fraction,
+}
+
+/// What a failing application does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Answers with this status (after its own work, without calls).
+    Status(u16),
+    /// Closes the connection instead of answering.
+    Reset,
+    /// Never answers.
+    Hang,
+}
+
+/// What happens to connections to the pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Connections {
+    /// Accepted.
+    #[default]
+    Accept,
+    /// Refused at once.
+    Refuse,
+    /// Silently dropped: the connect timeout decides.
+    Blackhole,
+}
+
+/// One step of `calls`.
+#[derive(Clone, Debug)]
+pub enum StepSpec {
+    /// One call.
+    Call(CallSpec),
+    /// Several at once; the step ends when all have ended.
+    Parallel(Vec<CallSpec>),
+}
+
+/// One outgoing call.
+#[derive(Clone, Debug)]
+pub struct CallSpec {
+    /// Where to.
+    pub url: Url,
+    /// `GET` when not written.
+    pub method: Name,
+    /// Own request headers.
+    pub headers: Vec<(Name, HeaderValue)>,
+    /// What a failed call (5xx or no answer) does to the caller.
+    pub on_error: OnError,
+    /// The application's own timeout of the call.
+    pub timeout: Option<SimDuration>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What a failed call does to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// The caller answers with this status at once (500 when not written).
+    Fail(u16),
+    /// The caller goes on.
+    Ignore,
+}

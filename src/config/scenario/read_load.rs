@@ -1,0 +1,284 @@
+//! The entries of `load`: who calls what, and how fast.
+
+use std::sync::Arc;
+
+use super::lengths::{Files, LENGTH_MAX, distribution};
+use super::reader::{Fields, Report};
+use super::run::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, MixEntry};
+use crate::http::Url;
+use crate::manifest::{Node, Value};
+use crate::units::Rate;
+use crate::xds::{Locality, Name};
+
+pub(super) const LOAD_FIELDS: &[&str] = &[
+    "name",
+    "from",
+    "url",
+    "method",
+    "headers",
+    "rate",
+    "arrivals",
+    "connections",
+    "requests",
+    "qps",
+    "think",
+    "timeout",
+    "mix",
+];
+pub(super) const MIX_FIELDS: &[&str] = &["weight", "url", "method", "headers"];
+/// More requests than this do not finish in an hour on any machine.
+pub(super) const REQUESTS_MAX: u64 = 2_000_000_000;
+/// Each connection is a user with its own state.
+const CONNECTIONS_MAX: u32 = 1_000_000;
+const WEIGHT_MAX: u32 = 1_000_000;
+const PACING_HELP: &str = "open: `rate: 200/s`; closed, as fortio -c 5: `connections: 5`";
+
+/// Reads one entry; `None` when who or what is missing.
+pub(super) fn load(
+    report: &mut Report,
+    node: &Node,
+    number: usize,
+    files: Files<'_>,
+) -> Option<Load> {
+    let fields = report.fields(node, "a load", LOAD_FIELDS);
+    let name = fields.get("name").and_then(|n| report.text(n));
+    let name = name.unwrap_or_else(|| format!("load-{number}").into());
+    let help = "name the caller, for example `from: production/curl`";
+    let from = fields.need(report, "from", help);
+    let from = from.and_then(|node| source(report, node));
+    let mix = mix(report, fields.get("mix"));
+    let url = match fields.get("url") {
+        Some(node) => report.url(node),
+        None if !mix.is_empty() && mix.iter().all(|entry| entry.url.is_some()) => {
+            mix.first().and_then(|entry| entry.url.clone())
+        }
+        None => {
+            let help = "write for example `url: http://product-service:8080/version`";
+            report.missing(node, "url", help);
+            None
+        }
+    };
+    let method = fields.get("method").and_then(|n| report.method(n));
+    let headers = headers(report, fields.get("headers"));
+    let timeout = fields
+        .get("timeout")
+        .and_then(|n| report.timeout(n, LENGTH_MAX));
+    let style = style(report, fields, files);
+    Some(Load {
+        name,
+        from: from?,
+        url: url?,
+        method: method.unwrap_or_else(|| "GET".into()),
+        headers,
+        mix,
+        style: style?,
+        timeout,
+        origin: report.origin(node),
+    })
+}
+
+fn source(report: &mut Report, node: &Node) -> Option<LoadSource> {
+    if let Value::Mapping(_) = &node.value {
+        let fields = report.fields(node, "from", &["outside"]);
+        let Some(outside) = fields.get("outside") else {
+            let help = "a workload `namespace/name`, or `{outside: {locality: us-east}}`";
+            report.missing(node, "outside", help);
+            return None;
+        };
+        let fields = report.fields(outside, "outside", &["locality", "via"]);
+        let locality = fields.get("locality").and_then(|n| report.locality(n));
+        let via = match fields.get("via") {
+            Some(node) => {
+                let text = report.text(node)?;
+                Some(report.workload_name(&text, node)?)
+            }
+            None => None,
+        };
+        return Some(LoadSource::Outside {
+            locality: locality.map_or_else(Locality::default, |text| Locality::parse(&text)),
+            via,
+        });
+    }
+    let text = report.text(node)?;
+    let name = report.workload_name(&text, node)?;
+    Some(LoadSource::Workload {
+        name,
+        implied: false,
+    })
+}
+
+fn style(report: &mut Report, fields: Fields<'_>, files: Files<'_>) -> Option<LoadStyle> {
+    let requests = fields
+        .get("requests")
+        .and_then(|n| report.count(n, 1, REQUESTS_MAX));
+    match (fields.get("rate"), fields.get("connections")) {
+        (Some(_), Some(both)) => {
+            let what = "`rate` and `connections` exclude each other: requests come at a rate, or when the last was answered".to_owned();
+            report.error("TT-LOAD-PACING", both, what, PACING_HELP);
+            None
+        }
+        (None, None) => {
+            let what = "neither `rate` nor `connections` says how fast requests come".to_owned();
+            report.error("TT-LOAD-PACING", fields.node, what, PACING_HELP);
+            None
+        }
+        (Some(rate), None) => {
+            misplaced(report, fields, &["qps", "think"], "connections");
+            let kinds = [
+                ("poisson", ArrivalKind::Poisson),
+                ("constant", ArrivalKind::Constant),
+            ];
+            let arrivals = fields.get("arrivals").and_then(|n| report.word(n, &kinds));
+            Some(LoadStyle::Open {
+                rate: positive_rate(report, rate)?,
+                arrivals: arrivals.unwrap_or_default(),
+                requests,
+            })
+        }
+        (None, Some(connections)) => {
+            misplaced(report, fields, &["arrivals"], "rate");
+            let qps = match fields.get("qps") {
+                // fortio's spelling of "as fast as it goes".
+                Some(node) if node.value == Value::Integer(0) => None,
+                Some(node) => positive_rate(report, node),
+                None => None,
+            };
+            let think = fields.get("think");
+            let think = think.and_then(|n| distribution(report, n, files));
+            Some(LoadStyle::Closed {
+                connections: report.count32(connections, 1, CONNECTIONS_MAX)?,
+                requests,
+                qps,
+                think,
+            })
+        }
+    }
+}
+
+/// Reports fields that belong to the other way of pacing.
+fn misplaced(report: &mut Report, fields: Fields<'_>, names: &[&str], owner: &str) {
+    for name in names {
+        if let Some(node) = fields.get(name) {
+            let what = format!("`{name}` goes with `{owner}` only");
+            report.error("TT-LOAD-PACING", node, what, PACING_HELP);
+        }
+    }
+}
+
+fn positive_rate(report: &mut Report, node: &Node) -> Option<Rate> {
+    let rate: Rate = report.parsed(node, "TT-RATE")?;
+    if rate.is_zero() {
+        let what = "a rate of zero sends nothing".to_owned();
+        report.error("TT-RATE", node, what, "write for example `200/s`");
+        return None;
+    }
+    Some(rate)
+}
+
+fn mix(report: &mut Report, node: Option<&Node>) -> Vec<MixEntry> {
+    let mut entries = Vec::new();
+    for item in report.list(node, "kinds of request") {
+        let fields = report.fields(item, "an entry of mix", MIX_FIELDS);
+        let weight = fields.need(report, "weight", "write for example `weight: 9`");
+        let weight = weight.and_then(|node| report.count32(node, 0, WEIGHT_MAX));
+        let url: Option<Url> = fields.get("url").and_then(|n| report.url(n));
+        let method = fields.get("method").and_then(|n| report.method(n));
+        let headers = headers(report, fields.get("headers"));
+        entries.push(MixEntry {
+            weight: weight.unwrap_or(1),
+            url,
+            method,
+            headers,
+        });
+    }
+    if let Some(node) = node
+        && !entries.is_empty()
+        && entries.iter().all(|entry| entry.weight == 0)
+    {
+        let what =
+            "the weights of `mix` add up to zero: no kind of request is ever sent".to_owned();
+        let help = "give at least one entry a weight above zero";
+        report.error("TT-WEIGHTS", node, what, help);
+    }
+    entries
+}
+
+/// Reads a mapping of header names to values; names become lower case, as HTTP/2 sends them.
+pub(super) fn headers(report: &mut Report, node: Option<&Node>) -> Vec<(Name, HeaderValue)> {
+    let Some(node) = node else {
+        return Vec::new();
+    };
+    if !matches!(node.value, Value::Mapping(_)) {
+        let what = format!("expected a mapping, found {}", node.value.describe());
+        let help = "write for example `headers: {user-group: beta-testers}`";
+        report.error("TT-WRONG-TYPE", node, what, help);
+    }
+    let mut read: Vec<(Name, HeaderValue)> = Vec::new();
+    for (key, value) in node.entries() {
+        let name: Name = key.text.to_ascii_lowercase().into();
+        if name.is_empty() || !name.bytes().all(is_token) {
+            let what = format!("`{name}` is not a header name");
+            report.error("TT-HEADER", value, what, "");
+        } else if read.iter().any(|(known, _)| *known == name) {
+            let what =
+                format!("header `{name}` is given twice (upper and lower case are the same)");
+            report.error("TT-HEADER", value, what, "");
+        } else if let Some(value) = header_value(report, value) {
+            read.push((name, value));
+        }
+    }
+    read
+}
+
+/// Header names are tokens (RFC 9110 §5.6.2); pseudo-headers such as `:authority` are not.
+fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
+}
+
+fn header_value(report: &mut Report, node: &Node) -> Option<HeaderValue> {
+    let Value::Mapping(mapping) = &node.value else {
+        return report.text(node).map(HeaderValue::Text);
+    };
+    let help = "write a text, `{uniform: {prefix: user-, count: 1000}}` or `{zipf: {prefix: user-, count: 1000, exponent: 1.0}}`";
+    let [(key, body)] = &mapping.entries[..] else {
+        let what = "a drawn header value has exactly one name".to_owned();
+        report.error("TT-HEADER", node, what, help);
+        return None;
+    };
+    report.fields(node, "a header value", &["uniform", "zipf"]);
+    let zipf = match &*key.text {
+        "zipf" => true,
+        "uniform" => false,
+        _ => return None,
+    };
+    let known: &'static [&'static str] = if zipf {
+        &["prefix", "count", "exponent"]
+    } else {
+        &["prefix", "count"]
+    };
+    let fields = report.fields(body, &key.text, known);
+    let prefix = fields.get("prefix").and_then(|n| report.text(n));
+    let prefix: Name = prefix.unwrap_or_else(|| Arc::from(""));
+    let count = fields.need(report, "count", help)?;
+    let count = report.count(count, 1, REQUESTS_MAX)?;
+    if !zipf {
+        return Some(HeaderValue::Uniform { prefix, count });
+    }
+    let exponent = match fields.get("exponent") {
+        Some(node) => {
+            let exponent = report.number(node)?;
+            if !(0.0..=10.0).contains(&exponent) {
+                let what = format!("exponent {exponent} is not between 0 and 10");
+                report.error("TT-HEADER", node, what, "1.0 is the classic");
+                return None;
+            }
+            exponent
+        }
+        None => 1.0,
+    };
+    Some(HeaderValue::Zipf {
+        prefix,
+        count,
+        exponent,
+    })
+}

@@ -1,0 +1,305 @@
+//! A `Model` document to a [`Model`].
+//!
+//! What a workload does not write comes from `spec.defaults`, and what that does not write from
+//! the built-in defaults.
+
+use std::sync::Arc;
+
+use super::lengths::{Files, LENGTH_MAX, distribution};
+use super::model::{
+    AppError, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair, OnError,
+    StepSpec, WorkloadModel,
+};
+use super::read_load::headers;
+use super::reader::Report;
+use crate::diagnostic::Diagnostic;
+use crate::manifest::{Node, Object, Value};
+use crate::units::{Fraction, ObjectId};
+use crate::xds::Name;
+
+pub(super) const MODEL_FIELDS: &[&str] =
+    &["network", "proxy", "defaults", "placement", "workloads"];
+pub(super) const NETWORK_FIELDS: &[&str] = &["sameZone", "sameRegion", "betweenRegions", "pairs"];
+pub(super) const WORKLOAD_FIELDS: &[&str] = &[
+    "concurrency",
+    "queue",
+    "serviceTime",
+    "errors",
+    "calls",
+    "propagate",
+    "connections",
+    "status",
+];
+pub(super) const CALL_FIELDS: &[&str] = &["url", "method", "headers", "onError", "timeout"];
+const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
+/// More worker threads than any machine has.
+const WORKERS_MAX: u32 = 256;
+
+/// Reads a Model; `files` gives the text of a CSV file named beside it.
+pub fn decode_model(object: &Object, id: ObjectId, files: Files<'_>) -> (Model, Vec<Diagnostic>) {
+    let mut report = Report::new(object, id);
+    let mut model = Model {
+        name: Arc::clone(&object.name),
+        origin: report.origin(&object.root),
+        ..Model::default()
+    };
+    report.fields(&object.root, "a Model", ENVELOPE);
+    if let Some(spec) = object.spec() {
+        read_spec(&mut report, spec, &mut model, files);
+    } else {
+        let help = "an empty Model is `spec: {}`";
+        report.missing(&object.root, "spec", help);
+    }
+    (model, report.diagnostics)
+}
+
+fn read_spec(report: &mut Report, spec: &Node, model: &mut Model, files: Files<'_>) {
+    let fields = report.fields(spec, "a Model's spec", MODEL_FIELDS);
+    if let Some(node) = fields.get("network") {
+        network(report, node, &mut model.network, files);
+    }
+    if let Some(node) = fields.get("proxy") {
+        let proxy = report.fields(node, "proxy", &["concurrency"]);
+        if let Some(node) = proxy.get("concurrency") {
+            model.proxy_concurrency = report.count32(node, 1, WORKERS_MAX).unwrap_or(1);
+        }
+    }
+    if let Some(node) = fields.get("defaults") {
+        model.defaults = workload(report, node, &WorkloadModel::default(), files);
+    }
+    for (name, node) in named_by_workload(report, fields.get("workloads"), "workloads") {
+        let read = workload(report, node, &model.defaults, files);
+        model.workloads.insert(name, read);
+    }
+    for (name, node) in named_by_workload(report, fields.get("placement"), "placement") {
+        let zones: Vec<Name> = report
+            .list(Some(node), "localities")
+            .iter()
+            .filter_map(|item| report.locality(item))
+            .collect();
+        model.placement.insert(name, zones);
+    }
+}
+
+/// Entries of a mapping whose keys are `namespace/name`.
+fn named_by_workload<'a>(
+    report: &mut Report,
+    node: Option<&'a Node>,
+    what: &str,
+) -> Vec<(Name, &'a Node)> {
+    let Some(node) = node else {
+        return Vec::new();
+    };
+    if !matches!(node.value, Value::Mapping(_)) {
+        let message = format!("`{what}` needs a mapping, found {}", node.value.describe());
+        let help = "the keys are `namespace/name`";
+        report.error("TT-WRONG-TYPE", node, message, help);
+    }
+    let entries = node.entries().iter();
+    entries
+        .filter_map(|(key, node)| {
+            let at = Node {
+                value: Value::Null,
+                line: key.line,
+                column: key.column,
+            };
+            let name = report.workload_name(&key.text, &at)?;
+            Some((name, node))
+        })
+        .collect()
+}
+
+fn network(report: &mut Report, node: &Node, into: &mut NetworkModel, files: Files<'_>) {
+    let fields = report.fields(node, "network", NETWORK_FIELDS);
+    let targets = [
+        ("sameZone", &mut into.same_zone),
+        ("sameRegion", &mut into.same_region),
+        ("betweenRegions", &mut into.between_regions),
+    ];
+    for (name, target) in targets {
+        if let Some(node) = fields.get(name)
+            && let Some(read) = distribution(report, node, files)
+        {
+            *target = read;
+        }
+    }
+    for item in report.list(fields.get("pairs"), "pairs of localities") {
+        into.pairs.extend(pair(report, item, files));
+    }
+}
+
+fn pair(report: &mut Report, node: &Node, files: Files<'_>) -> Option<NetworkPair> {
+    let fields = report.fields(node, "a pair", &["from", "to", "latency"]);
+    let help = "write `{from: us-east, to: us-west, latency: 35ms}`";
+    let [from, to, latency] = ["from", "to", "latency"].map(|f| fields.need(report, f, help));
+    let (from, to) = (report.locality(from?), report.locality(to?));
+    let latency = distribution(report, latency?, files);
+    Some(NetworkPair {
+        from: from?,
+        to: to?,
+        latency: latency?,
+    })
+}
+
+fn workload(
+    report: &mut Report,
+    node: &Node,
+    defaults: &WorkloadModel,
+    files: Files<'_>,
+) -> WorkloadModel {
+    let fields = report.fields(node, "a workload", WORKLOAD_FIELDS);
+    let mut read = WorkloadModel {
+        origin: report.origin(node),
+        ..defaults.clone()
+    };
+    if let Some(node) = fields.get("concurrency") {
+        read.concurrency = limit(report, node, 1).unwrap_or(read.concurrency);
+    }
+    if let Some(node) = fields.get("queue") {
+        read.queue = limit(report, node, 0).unwrap_or(read.queue);
+    }
+    if let Some(node) = fields.get("serviceTime")
+        && let Some(length) = distribution(report, node, files)
+    {
+        read.service_time = length;
+    }
+    if let Some(node) = fields.get("errors") {
+        read.errors = errors(report, node);
+    }
+    if let Some(node) = fields.get("calls") {
+        let steps = report.list(Some(node), "calls").iter();
+        read.calls = steps.filter_map(|item| step(report, item)).collect();
+    }
+    if let Some(node) = fields.get("propagate") {
+        let names = report.list(Some(node), "header names").iter();
+        read.propagate = names
+            .filter_map(|item| report.text(item))
+            .map(|name| name.to_ascii_lowercase().into())
+            .collect();
+    }
+    if let Some(node) = fields.get("connections") {
+        let words = [
+            ("accept", Connections::Accept),
+            ("refuse", Connections::Refuse),
+            ("blackhole", Connections::Blackhole),
+        ];
+        read.connections = report.word(node, &words).unwrap_or_default();
+    }
+    if let Some(node) = fields.get("status") {
+        read.status = report.status(node).unwrap_or(read.status);
+    }
+    read
+}
+
+/// A count, or `unlimited`.
+#[expect(clippy::option_option, reason = "nothing readable, no limit, a limit")]
+fn limit(report: &mut Report, node: &Node, least: u32) -> Option<Option<u32>> {
+    if node.as_text().is_some_and(|text| &**text == "unlimited") {
+        return Some(None);
+    }
+    report.count32(node, least, 100_000_000).map(Some)
+}
+
+fn errors(report: &mut Report, node: &Node) -> Vec<AppError> {
+    let mut read = Vec::new();
+    let mut sum = 0;
+    for item in report.list(Some(node), "errors") {
+        if let Some(error) = app_error(report, item) {
+            sum += u64::from(error.rate.ppm());
+            read.push(error);
+        }
+    }
+    if sum > u64::from(Fraction::ONE.ppm()) {
+        let what = format!("the rates of errors add up to {}%", sum as f64 / 1e4);
+        report.error(
+            "TT-ERROR-RATE",
+            node,
+            what,
+            "they are shares of all requests",
+        );
+    }
+    read
+}
+
+fn app_error(report: &mut Report, node: &Node) -> Option<AppError> {
+    const KINDS: &[&str] = &["status", "reset", "hang"];
+    let fields = report.fields(node, "an error", &["status", "reset", "hang", "rate"]);
+    let help = "write for example `{status: 500, rate: 0.1%}`";
+    let rate = fields.need(report, "rate", help);
+    let rate = rate.and_then(|node| report.parsed::<Fraction>(node, "TT-ERROR-RATE"));
+    let mut kinds = KINDS.iter().filter_map(|k| Some((*k, fields.get(k)?)));
+    let (Some((kind, value)), None) = (kinds.next(), kinds.next()) else {
+        let what = "an error is exactly one of `status`, `reset: true`, `hang: true`".to_owned();
+        report.error("TT-ERROR-KIND", node, what, "");
+        return None;
+    };
+    let kind = match (kind, &value.value) {
+        ("status", _) => ErrorKind::Status(report.status(value)?),
+        ("reset", Value::Bool(true)) => ErrorKind::Reset,
+        ("hang", Value::Bool(true)) => ErrorKind::Hang,
+        _ => {
+            report.error(
+                "TT-ERROR-KIND",
+                value,
+                format!("`{kind}` must be `true`"),
+                "",
+            );
+            return None;
+        }
+    };
+    Some(AppError { kind, rate: rate? })
+}
+
+fn step(report: &mut Report, node: &Node) -> Option<StepSpec> {
+    let Some(parallel) = node.get("parallel") else {
+        return call(report, node).map(StepSpec::Call);
+    };
+    report.fields(node, "a parallel step", &["parallel"]);
+    let items = report.list(Some(parallel), "calls");
+    if items.is_empty() {
+        let what = "`parallel` has no calls".to_owned();
+        report.error("TT-CALL", parallel, what, "");
+    }
+    let calls = items.iter().filter_map(|item| call(report, item)).collect();
+    Some(StepSpec::Parallel(calls))
+}
+
+fn call(report: &mut Report, node: &Node) -> Option<CallSpec> {
+    let mut read = CallSpec {
+        url: crate::http::Url::parse("http://unknown/").ok()?,
+        method: "GET".into(),
+        headers: Vec::new(),
+        on_error: OnError::Fail(500),
+        timeout: None,
+        origin: report.origin(node),
+    };
+    if !matches!(node.value, Value::Mapping(_)) {
+        read.url = report.url(node)?;
+        return Some(read);
+    }
+    let fields = report.fields(node, "a call", CALL_FIELDS);
+    if let Some(node) = fields.get("method") {
+        read.method = report.method(node).unwrap_or(read.method);
+    }
+    read.headers = headers(report, fields.get("headers"));
+    if let Some(node) = fields.get("onError") {
+        read.on_error = on_error(report, node).unwrap_or(read.on_error);
+    }
+    if let Some(node) = fields.get("timeout") {
+        read.timeout = report.timeout(node, LENGTH_MAX);
+    }
+    let help = "a call is a URL, or a mapping with `url`";
+    let url = fields.need(report, "url", help)?;
+    read.url = report.url(url)?;
+    Some(read)
+}
+
+fn on_error(report: &mut Report, node: &Node) -> Option<OnError> {
+    if matches!(node.value, Value::Mapping(_)) {
+        let fields = report.fields(node, "onError", &["fail"]);
+        let status = report.status(fields.get("fail")?)?;
+        return Some(OnError::Fail(status));
+    }
+    let words = [("fail", OnError::Fail(500)), ("ignore", OnError::Ignore)];
+    report.word(node, &words)
+}

@@ -1,0 +1,144 @@
+//! `Scenario`: one experiment.
+
+use crate::engine::Distribution;
+use crate::http::Url;
+use crate::units::{Origin, Rate, SimDuration};
+use crate::xds::{Locality, Name};
+
+/// One experiment: which mesh, which load, how long, which luck.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// `metadata.name`.
+    pub name: Name,
+    /// Paths of manifests as written, relative to the scenario's folder.
+    pub manifests: Vec<Name>,
+    /// Path of the Model as written; `None`: the Model in the same file, or defaults.
+    pub model: Option<Name>,
+    /// Istio release as written.
+    pub istio_version: Option<Name>,
+    /// How long load is offered; `None` with only closed loads that stop by count.
+    pub duration: Option<SimDuration>,
+    /// Time before counting begins.
+    pub warm_up: SimDuration,
+    /// Seed.
+    pub seed: u64,
+    /// Independent repetitions.
+    pub replications: u32,
+    /// Sources of requests.
+    pub load: Vec<Load>,
+    /// Where it starts; built in when made from flags.
+    pub origin: Origin,
+}
+
+/// One source of requests.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Name, unique in the scenario.
+    pub name: Name,
+    /// Who calls.
+    pub from: LoadSource,
+    /// What is called.
+    pub url: Url,
+    /// `GET` when not written.
+    pub method: Name,
+    /// Headers of every request.
+    pub headers: Vec<(Name, HeaderValue)>,
+    /// Kinds of request by weight; empty: one kind.
+    pub mix: Vec<MixEntry>,
+    /// How requests are paced.
+    pub style: LoadStyle,
+    /// The client's own timeout.
+    pub timeout: Option<SimDuration>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadSource {
+    /// The pods of a workload (`namespace/name`), in turn; an implied injected client when it does not exist and `implied` is set.
+    Workload {
+        /// `namespace/name`.
+        name: Name,
+        /// Made by the tool (`curl`, `load`, `run --to`): no manifest is needed.
+        implied: bool,
+    },
+    /// A client outside the mesh, without a proxy, calling a gateway or a Service.
+    Outside {
+        /// Where it stands.
+        locality: Locality,
+        /// Gateway workload (`namespace/name`) that takes its requests; `None`: the only one, else plain Kubernetes.
+        via: Option<Name>,
+    },
+}
+
+/// Pacing.
+#[derive(Clone, Debug)]
+pub enum LoadStyle {
+    /// Requests come whether or not answers do.
+    Open {
+        /// Mean rate over all client pods.
+        rate: Rate,
+        /// Spacing.
+        arrivals: ArrivalKind,
+        /// Stop after this many.
+        requests: Option<u64>,
+    },
+    /// Each connection sends its next request when the last is answered, as `fortio -c N -qps 0`.
+    Closed {
+        /// Concurrent users.
+        connections: u32,
+        /// Stop after this many.
+        requests: Option<u64>,
+        /// Upper limit over all connections, as fortio's `-qps`; `None`: as fast as it goes.
+        qps: Option<Rate>,
+        /// Pause before each next request.
+        think: Option<Distribution>,
+    },
+}
+
+/// Spacing of an open load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ArrivalKind {
+    /// Exponential gaps.
+    #[default]
+    Poisson,
+    /// Equal gaps.
+    Constant,
+}
+
+/// One kind of request in a mix.
+#[derive(Clone, Debug)]
+pub struct MixEntry {
+    /// Share.
+    pub weight: u32,
+    /// Replaces the load's URL.
+    pub url: Option<Url>,
+    /// Replaces the load's method.
+    pub method: Option<Name>,
+    /// Added to the load's headers; the same name replaces.
+    pub headers: Vec<(Name, HeaderValue)>,
+}
+
+/// A header's value: written, or drawn for every request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HeaderValue {
+    /// As written.
+    Text(Name),
+    /// `prefix` and a number, all equally likely.
+    Uniform {
+        /// Text before the number.
+        prefix: Name,
+        /// Numbers 0 to `count` - 1.
+        count: u64,
+    },
+    /// `prefix` and a number, the k-th with weight 1/k^exponent.
+    Zipf {
+        /// Text before the number.
+        prefix: Name,
+        /// Numbers 0 to `count` - 1.
+        count: u64,
+        /// 1.0 is the classic.
+        exponent: f64,
+    },
+}

@@ -1,0 +1,146 @@
+//! Everything that was read, ordered and typed.
+
+use std::collections::BTreeMap;
+
+use super::istio::{
+    AuthorizationPolicy, DestinationRule, Gateway, IstioMeshConfig, PeerAuthentication,
+    ServiceEntry, Sidecar, VirtualService, WorkloadEntry,
+};
+use super::k8s::{
+    EndpointSlice, HorizontalPodAutoscaler, Namespace, Node, PodTemplateOwner, Service,
+};
+use crate::units::{Origin, Origins};
+use crate::xds::Name;
+
+/// Metadata every object has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Name.
+    pub name: Name,
+    /// Namespace; empty for cluster-scoped kinds. Objects without one get the default namespace on loading.
+    pub namespace: Name,
+    /// Labels.
+    pub labels: BTreeMap<Name, Name>,
+    /// Annotations.
+    pub annotations: BTreeMap<Name, Name>,
+    /// `creationTimestamp` text; empty when absent. "Oldest first" compares it, then name, then namespace.
+    pub created: Name,
+    /// Where the object starts.
+    pub origin: Origin,
+}
+
+impl Meta {
+    /// Sort key of "oldest first" (`pilot/pkg/model/config_compare.go`).
+    pub fn age_key(&self) -> (&str, &str, &str) {
+        (&self.created, &self.name, &self.namespace)
+    }
+}
+
+/// All objects of the input that take part, each list ordered by (namespace, name).
+#[derive(Clone, Debug, Default)]
+pub struct MeshConfig {
+    /// Resolves every origin.
+    pub origins: Origins,
+    /// Istio's behaviour switches.
+    pub version: IstioVersion,
+    /// The `istio` ConfigMap or a MeshConfig file; defaults otherwise.
+    pub mesh: IstioMeshConfig,
+    /// Namespaces that have an object.
+    pub namespaces: Vec<Namespace>,
+    /// Nodes.
+    pub nodes: Vec<Node>,
+    /// Services.
+    pub services: Vec<Service>,
+    /// Deployments, StatefulSets, DaemonSets, ReplicaSets and Pods.
+    pub workloads: Vec<PodTemplateOwner>,
+    /// EndpointSlices and Endpoints.
+    pub endpoint_slices: Vec<EndpointSlice>,
+    /// HorizontalPodAutoscalers (read, not simulated yet).
+    pub autoscalers: Vec<HorizontalPodAutoscaler>,
+    /// VirtualServices.
+    pub virtual_services: Vec<VirtualService>,
+    /// DestinationRules.
+    pub destination_rules: Vec<DestinationRule>,
+    /// Gateways (Istio's kind).
+    pub gateways: Vec<Gateway>,
+    /// ServiceEntries.
+    pub service_entries: Vec<ServiceEntry>,
+    /// WorkloadEntries.
+    pub workload_entries: Vec<WorkloadEntry>,
+    /// Sidecars.
+    pub sidecars: Vec<Sidecar>,
+    /// PeerAuthentications.
+    pub peer_authentications: Vec<PeerAuthentication>,
+    /// AuthorizationPolicies.
+    pub authorization_policies: Vec<AuthorizationPolicy>,
+    /// Zones per workload (`namespace/name`) from the Model's `placement`, in order of pods, repeated.
+    pub placement: BTreeMap<Name, Vec<Name>>,
+}
+
+/// An Istio minor release; decides behaviour switches (`istio-config.md` §0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IstioVersion {
+    /// 1.
+    pub major: u16,
+    /// 30.
+    pub minor: u16,
+}
+
+impl Default for IstioVersion {
+    /// The newest release of the reference: 1.30.
+    fn default() -> Self {
+        Self {
+            major: 1,
+            minor: 30,
+        }
+    }
+}
+
+impl IstioVersion {
+    /// Oldest release whose switches are known.
+    pub const OLDEST: Self = Self {
+        major: 1,
+        minor: 20,
+    };
+    /// Newest development head whose switches are known.
+    pub const NEWEST: Self = Self {
+        major: 1,
+        minor: 32,
+    };
+
+    /// True from release 1.`minor` on.
+    pub const fn at_least(self, minor: u16) -> bool {
+        self.major > 1 || (self.major == 1 && self.minor >= minor)
+    }
+
+    /// Reads `1.24` or `1.24.3` (the patch level is dropped).
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = text.trim().trim_start_matches('v').split('.');
+        let number = |part: Option<&str>| {
+            part.and_then(|p| p.split('-').next())
+                .and_then(|p| p.parse::<u16>().ok())
+        };
+        match (number(parts.next()), number(parts.next())) {
+            (Some(major), Some(minor)) => {
+                let version = Self { major, minor };
+                if version < Self::OLDEST || version > Self::NEWEST {
+                    return Err(format!(
+                        "Istio `{text}` is not known here; use {} to {}",
+                        Self::OLDEST,
+                        Self::NEWEST
+                    ));
+                }
+                Ok(version)
+            }
+            _ => Err(format!(
+                "`{text}` is not an Istio version; write for example `1.30`"
+            )),
+        }
+    }
+}
+
+impl std::fmt::Display for IstioVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}

@@ -1,0 +1,79 @@
+//! The four steps in order.
+
+use super::gateway;
+use super::inbound;
+use super::listener;
+use super::proxy::{self, Proxy};
+use super::push_context::PushContext;
+use super::sidecar_scope::{self, Scope};
+use super::tables::Tables;
+use crate::config::MeshConfig;
+use crate::units::IdVec;
+use crate::xds::{Inbound, ProxyKind, ProxyTables, Snapshot, TableId, WorkloadId};
+
+/// Compiles everything, for all workloads.
+///
+/// A pure function of its input; what it had to take for granted is in [`Snapshot::assumed`].
+pub fn compile(config: &MeshConfig) -> Snapshot {
+    let push = PushContext::new(config);
+    let mut tables = Tables::default();
+    let mut proxies: IdVec<ProxyTables> = IdVec::new();
+    let mut assigned: Vec<(WorkloadId, TableId)> = Vec::new();
+    for (proxy, members) in proxy::classes(&push) {
+        let made = proxy_tables(&push, &proxy, &mut tables);
+        let id = proxies.push(made);
+        assigned.extend(members.into_iter().map(|w| (w, id)));
+    }
+    let inbound = all_inbound(&push);
+    let services = push.registry.snapshot_services().collect();
+    let mut assumed = push.fleet.assumed.clone();
+    assumed.extend(push.registry.assumed.iter().cloned());
+    let mut workloads = push.fleet.workloads;
+    for (id, ports) in inbound {
+        workloads[id].inbound = ports;
+    }
+    for (id, table) in assigned {
+        workloads[id].tables = Some(table);
+    }
+    Snapshot {
+        istio_version: config.version.to_string().into(),
+        origins: config.origins.clone(),
+        workloads,
+        pods: push.fleet.pods,
+        services,
+        tables: proxies,
+        route_configs: tables.route_configs,
+        clusters: tables.clusters,
+        assumed,
+    }
+}
+
+fn proxy_tables(push: &PushContext<'_>, proxy: &Proxy<'_>, tables: &mut Tables) -> ProxyTables {
+    let scope = Scope::new(push, proxy);
+    let clusters = tables.clusters_of(push, proxy, &scope);
+    let (listeners, routes) = if proxy.is_gateway() {
+        gateway::listeners(push, proxy, tables)
+    } else {
+        listener::outbound(push, proxy, &scope, tables)
+    };
+    ProxyTables {
+        representative: push.fleet.workloads[proxy.workload].full_name().into(),
+        kind: proxy.kind,
+        namespace: proxy.namespace.clone(),
+        listeners,
+        routes,
+        clusters,
+        allow_any: scope.allow_any && proxy.kind != ProxyKind::Gateway,
+    }
+}
+
+/// Inbound ports of every workload with a sidecar.
+fn all_inbound(push: &PushContext<'_>) -> Vec<(WorkloadId, Vec<Inbound>)> {
+    let sidecars = push.fleet.workloads.iter_ids();
+    (sidecars.filter(|(_, w)| w.proxy == ProxyKind::Sidecar))
+        .map(|(id, w)| {
+            let sidecar = sidecar_scope::pick(push.config, &w.namespace, &w.labels);
+            (id, inbound::ports(push, id, sidecar))
+        })
+        .collect()
+}

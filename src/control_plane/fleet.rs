@@ -1,0 +1,400 @@
+//! Workloads and their pods: replicas expanded, placed, addressed and given a sidecar or none.
+//!
+//! Kubernetes would do this at run time; offline it is a pure function of the manifests, and
+//! whatever had to be assumed is said in [`Fleet::assumed`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::address::Addresses;
+use super::defaults::{
+    CLUSTER_ID, CLUSTER_LABEL, HOSTNAME_LABEL, REGION_LABEL, SUBZONE_LABEL, TLS_MODE_LABEL,
+    ZONE_LABEL,
+};
+use super::{external, injection};
+use crate::config::MeshConfig;
+use crate::config::k8s::{Namespace, Node, PodTemplateOwner};
+use crate::config::selector::selects;
+use crate::units::{IdVec, Origin};
+use crate::xds::{Locality, Name, Pod, PodId, ProxyKind, Workload, WorkloadId};
+
+/// Labels of a pod, shared between equal pods.
+pub(super) type Labels = Arc<BTreeMap<Name, Name>>;
+
+/// All workloads and pods.
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    pub(super) workloads: IdVec<Workload>,
+    pub(super) pods: IdVec<Pod>,
+    /// By pod: its labels and the topology labels endpoints carry.
+    pub(super) pod_labels: Vec<Labels>,
+    /// By workload: named ports of its containers.
+    pub(super) named_ports: Vec<BTreeMap<Name, u16>>,
+    /// By workload: ports its containers declare.
+    pub(super) container_ports: Vec<Vec<u16>>,
+    // Looked up, never iterated.
+    by_address: HashMap<Name, PodId>,
+    by_label: HashMap<(Name, Name, Name), Vec<WorkloadId>>,
+    /// What was taken for granted.
+    pub(super) assumed: Vec<String>,
+}
+
+/// A workload before ids are handed out.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) namespace: Name,
+    pub(super) name: Name,
+    pub(super) kind: Name,
+    pub(super) proxy: ProxyKind,
+    pub(super) labels: BTreeMap<Name, Name>,
+    pub(super) service_account: Name,
+    pub(super) named_ports: BTreeMap<Name, u16>,
+    pub(super) container_ports: Vec<u16>,
+    pub(super) pods: Vec<DraftPod>,
+    pub(super) origin: Origin,
+}
+
+/// A pod before ids are handed out.
+#[derive(Debug, Default)]
+pub(super) struct DraftPod {
+    pub(super) name: String,
+    /// Written address.
+    pub(super) ip: Option<Name>,
+    /// Node it is bound to.
+    pub(super) node: Option<Name>,
+    /// Locality that needs no node.
+    pub(super) locality: Option<Locality>,
+    pub(super) ready: bool,
+    /// Runs outside the cluster: never placed on a node.
+    pub(super) outside: bool,
+}
+
+impl Fleet {
+    /// Everything that runs or is called, from the manifests.
+    pub(super) fn new(config: &MeshConfig) -> Self {
+        let mut fleet = Self::default();
+        let mut drafts: Vec<Draft> = Vec::new();
+        let namespaces: BTreeMap<&str, &Namespace> = (config.namespaces.iter())
+            .map(|n| (&*n.meta.name, n))
+            .collect();
+        let mut without_object = BTreeSet::new();
+        for owner in &config.workloads {
+            let namespace = namespaces.get(&*owner.meta.namespace).copied();
+            if namespace.is_none() {
+                without_object.insert(&*owner.meta.namespace);
+            }
+            drafts.push(draft(owner, namespace, config));
+        }
+        fleet.assume_injection(&without_object, &namespaces);
+        external::add_drafts(config, &mut drafts);
+        drafts.sort_by(|a, b| {
+            (&a.namespace, &a.name, &a.kind).cmp(&(&b.namespace, &b.name, &b.kind))
+        });
+        fleet.settle(drafts, config);
+        fleet
+    }
+
+    fn assume_injection(
+        &mut self,
+        without_object: &BTreeSet<&str>,
+        namespaces: &BTreeMap<&str, &Namespace>,
+    ) {
+        if !without_object.is_empty() {
+            let names: Vec<&str> = without_object.iter().copied().collect();
+            self.assumed.push(format!(
+                "no Namespace object for {}: its pods count as injected with sidecars",
+                names.join(", ")
+            ));
+        }
+        let revisions: Vec<&str> = (namespaces.iter())
+            .filter(|(_, n)| n.meta.labels.contains_key("istio.io/rev"))
+            .map(|(name, _)| *name)
+            .collect();
+        if !revisions.is_empty() {
+            self.assumed.push(format!(
+                "the revision label of namespace {} means this control plane",
+                revisions.join(", ")
+            ));
+        }
+    }
+
+    /// Hands out ids, places and addresses, in name order.
+    fn settle(&mut self, drafts: Vec<Draft>, config: &MeshConfig) {
+        let mut addresses = Addresses::default();
+        for pod in drafts.iter().flat_map(|d| &d.pods) {
+            pod.ip.iter().for_each(|ip| addresses.reserve(ip));
+        }
+        let mut places = Places::new(config);
+        let mut derived = 0_usize;
+        for draft in drafts {
+            let id = WorkloadId::new(self.workloads.len());
+            let mut shared: BTreeMap<(Locality, Name), Labels> = BTreeMap::new();
+            let mut pods = Vec::with_capacity(draft.pods.len());
+            for (ordinal, pod) in draft.pods.iter().enumerate() {
+                let (locality, node) = places.place(&draft, pod, ordinal);
+                let ip = pod.ip.clone().unwrap_or_else(|| {
+                    derived += 1;
+                    addresses.pod(&draft.namespace, &pod.name)
+                });
+                let labels = if &*draft.kind == "StatefulSet" {
+                    let mut labels = endpoint_labels(&draft.labels, &locality, &node);
+                    labels.insert(
+                        "statefulset.kubernetes.io/pod-name".into(),
+                        pod.name.as_str().into(),
+                    );
+                    labels.insert(
+                        "apps.kubernetes.io/pod-index".into(),
+                        ordinal.to_string().into(),
+                    );
+                    Arc::new(labels)
+                } else {
+                    let key = (locality.clone(), node.clone());
+                    (shared.entry(key))
+                        .or_insert_with(|| {
+                            Arc::new(endpoint_labels(&draft.labels, &locality, &node))
+                        })
+                        .clone()
+                };
+                let pod_id = self.pods.push(Pod {
+                    name: pod.name.as_str().into(),
+                    workload: id,
+                    ip: ip.clone(),
+                    locality,
+                    node,
+                    ready: pod.ready,
+                });
+                self.by_address.entry(ip).or_insert(pod_id);
+                self.pod_labels.push(labels);
+                pods.push(pod_id);
+            }
+            for (key, value) in &draft.labels {
+                let key = (draft.namespace.clone(), key.clone(), value.clone());
+                self.by_label.entry(key).or_default().push(id);
+            }
+            self.named_ports.push(draft.named_ports);
+            self.container_ports.push(draft.container_ports);
+            self.workloads.push(Workload {
+                namespace: draft.namespace,
+                name: draft.name,
+                kind: draft.kind,
+                proxy: draft.proxy,
+                tables: None,
+                inbound: Vec::new(),
+                pods,
+                labels: draft.labels,
+                service_account: draft.service_account,
+                origin: draft.origin,
+            });
+        }
+        if derived > 0 {
+            self.assumed.push(match derived {
+                1 => "the address of 1 pod derives from its name".to_owned(),
+                n => format!("the addresses of {n} pods derive from their names"),
+            });
+        }
+        if places.used_nodes {
+            self.assumed.push(format!(
+                "pods are placed round-robin over {} nodes in name order",
+                config.nodes.len()
+            ));
+        }
+    }
+
+    /// Workloads of a namespace whose labels contain the selector, in order.
+    pub(super) fn select(
+        &self,
+        namespace: &Name,
+        selector: &BTreeMap<Name, Name>,
+    ) -> Vec<WorkloadId> {
+        // The shortest list of any pair is searched; a pair nobody has ends it at once.
+        let lists = selector.iter().map(|(k, v)| {
+            self.by_label
+                .get(&(namespace.clone(), k.clone(), v.clone()))
+        });
+        let mut shortest: Option<&Vec<WorkloadId>> = None;
+        for list in lists {
+            let Some(list) = list else {
+                return Vec::new();
+            };
+            if shortest.is_none_or(|s| list.len() < s.len()) {
+                shortest = Some(list);
+            }
+        }
+        (shortest.into_iter().flatten().copied())
+            .filter(|id| selects(selector, &self.workloads[*id].labels))
+            .collect()
+    }
+
+    /// The pod with that address.
+    pub(super) fn pod_at(&self, address: &str) -> Option<PodId> {
+        self.by_address.get(address).copied()
+    }
+}
+
+/// Where pods run.
+struct Places<'a> {
+    config: &'a MeshConfig,
+    nodes: BTreeMap<&'a str, Locality>,
+    names: Vec<&'a Name>,
+    next: usize,
+    used_nodes: bool,
+}
+
+impl<'a> Places<'a> {
+    fn new(config: &'a MeshConfig) -> Self {
+        Self {
+            config,
+            nodes: (config.nodes.iter())
+                .map(|n| (&*n.meta.name, node_locality(n)))
+                .collect(),
+            names: config.nodes.iter().map(|n| &n.meta.name).collect(),
+            next: 0,
+            used_nodes: false,
+        }
+    }
+
+    /// Locality and node of a pod: its own labels, the Model's placement, else nodes in turn.
+    fn place(&mut self, draft: &Draft, pod: &DraftPod, ordinal: usize) -> (Locality, Name) {
+        let none: Name = "".into();
+        if pod.outside {
+            return (pod.locality.clone().unwrap_or_default(), none);
+        }
+        let key = format!("{}/{}", draft.namespace, draft.name);
+        let zones = self.config.placement.get(key.as_str());
+        let placed = zones.and_then(|z| z.get(ordinal.checked_rem(z.len())?));
+        let node = match (&pod.node, placed) {
+            (Some(node), _) => node.clone(),
+            (None, Some(_)) => none,
+            (None, None) if self.names.is_empty() => none,
+            (None, None) => {
+                self.used_nodes = true;
+                self.next += 1;
+                self.names[(self.next - 1) % self.names.len()].clone()
+            }
+        };
+        let labelled = label_locality(&draft.labels, self.config.version.at_least(29));
+        let locality = (labelled.or_else(|| placed.map(|z| Locality::parse(z))))
+            .or_else(|| self.nodes.get(&*node).cloned())
+            .unwrap_or_default();
+        (locality, node)
+    }
+}
+
+/// The locality a pod's own label gives it (`pkg/model/proxy.go`, GetLocalityLabel).
+pub(super) fn label_locality(
+    labels: &BTreeMap<Name, Name>,
+    has_new_label: bool,
+) -> Option<Locality> {
+    let new = labels
+        .get("topology.istio.io/locality")
+        .filter(|_| has_new_label);
+    let text = new.or_else(|| labels.get("istio-locality"))?;
+    // Label values cannot contain slashes, so dots stand for them.
+    Some(if text.contains('/') {
+        Locality::parse(text)
+    } else {
+        Locality::parse(&text.replace('.', "/"))
+    })
+}
+
+fn node_locality(node: &Node) -> Locality {
+    let label = |new: &str, old: &str| {
+        let labels = &node.meta.labels;
+        labels.get(new).or_else(|| labels.get(old)).cloned()
+    };
+    Locality {
+        region: label(REGION_LABEL, "failure-domain.beta.kubernetes.io/region")
+            .unwrap_or_else(|| "".into()),
+        zone: label(ZONE_LABEL, "failure-domain.beta.kubernetes.io/zone")
+            .unwrap_or_else(|| "".into()),
+        subzone: label(SUBZONE_LABEL, SUBZONE_LABEL).unwrap_or_else(|| "".into()),
+    }
+}
+
+/// Labels of an endpoint: the pod's and its place (`pkg/config/labels`, `AugmentLabels`).
+pub(super) fn endpoint_labels(
+    labels: &BTreeMap<Name, Name>,
+    locality: &Locality,
+    node: &Name,
+) -> BTreeMap<Name, Name> {
+    let mut labels = labels.clone();
+    let mut add = |key: &str, value: &Name| {
+        if !value.is_empty() {
+            labels.insert(key.into(), value.clone());
+        }
+    };
+    add(REGION_LABEL, &locality.region);
+    add(ZONE_LABEL, &locality.zone);
+    add(SUBZONE_LABEL, &locality.subzone);
+    add(HOSTNAME_LABEL, node);
+    add(CLUSTER_LABEL, &CLUSTER_ID.into());
+    labels
+}
+
+fn draft(owner: &PodTemplateOwner, namespace: Option<&Namespace>, config: &MeshConfig) -> Draft {
+    let proxy = injection::proxy_kind(owner, namespace, &config.mesh);
+    let mut labels = owner.labels.clone();
+    if proxy == ProxyKind::Sidecar {
+        inject_labels(&mut labels, &owner.meta.name);
+    }
+    let bare = &*owner.kind == "Pod";
+    let per_node = &*owner.kind == "DaemonSet" && !config.nodes.is_empty();
+    let count = if per_node {
+        config.nodes.len()
+    } else {
+        owner.replicas.unwrap_or(1) as usize
+    };
+    let pods = (0..if bare { 1 } else { count }).map(|i| DraftPod {
+        name: if bare {
+            owner.meta.name.to_string()
+        } else {
+            format!("{}-{i}", owner.meta.name)
+        },
+        ip: owner.pod_ip.clone(),
+        node: if per_node {
+            Some(config.nodes[i].meta.name.clone())
+        } else {
+            owner.node_name.clone()
+        },
+        locality: None,
+        ready: owner.ready || !bare,
+        outside: false,
+    });
+    Draft {
+        namespace: owner.meta.namespace.clone(),
+        name: owner.meta.name.clone(),
+        kind: owner.kind.clone(),
+        proxy,
+        service_account: owner.service_account.clone(),
+        named_ports: (owner.ports.iter())
+            .filter(|p| !p.name.is_empty())
+            .map(|p| (p.name.clone(), p.port))
+            .collect(),
+        container_ports: owner.ports.iter().map(|p| p.port).collect(),
+        pods: pods.collect(),
+        origin: owner.meta.origin,
+        labels,
+    }
+}
+
+/// Labels the injector adds (`manifests/charts/…/files/injection-template.yaml`).
+fn inject_labels(labels: &mut BTreeMap<Name, Name>, workload: &Name) {
+    let first = |keys: &[&str]| keys.iter().find_map(|k| labels.get(*k)).cloned();
+    let name = first(&[
+        "service.istio.io/canonical-name",
+        "app.kubernetes.io/name",
+        "app",
+    ])
+    .unwrap_or_else(|| workload.clone());
+    let revision = first(&[
+        "service.istio.io/canonical-revision",
+        "app.kubernetes.io/version",
+        "version",
+    ])
+    .unwrap_or_else(|| "latest".into());
+    labels.insert("service.istio.io/canonical-name".into(), name);
+    labels.insert("service.istio.io/canonical-revision".into(), revision);
+    labels
+        .entry(TLS_MODE_LABEL.into())
+        .or_insert_with(|| "istio".into());
+}

@@ -1,0 +1,482 @@
+//! Connection pools: which connection takes a request, and when another one is opened
+//! (`source/common/conn_pool/conn_pool_base.cc`).
+//!
+//! One pool per (client proxy, worker, host). Knows connections and counts; the requests that
+//! wait are threaded through the caller's records, and circuit breakers are asked by the caller.
+//! HTTP/1.1 and HTTP/2 differ only in the capacity of a connection. Reuse is last in, first out.
+//! Idle and lifetime limits are looked at when a connection is touched, so an untouched idle
+//! connection costs no event (it counts towards `max_connections` until then).
+
+use crate::units::SimTime;
+use crate::xds::cluster::PoolSettings;
+
+/// No connection, no request.
+pub const NIL: u32 = u32::MAX;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Slot is free.
+    Closed,
+    /// Handshake under way.
+    Connecting,
+    /// Has capacity: in its pool's ready list.
+    Ready,
+    /// No capacity left for now.
+    Busy,
+    /// Closes when its last request ends.
+    Draining,
+}
+
+/// One connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// Its pool.
+    pub pool: u32,
+    /// Phase.
+    pub phase: Phase,
+    /// Requests on it now.
+    pub streams: u32,
+    /// Requests it may carry at once.
+    capacity: u32,
+    /// Requests it may still carry in its life.
+    remaining: u32,
+    opened: SimTime,
+    idle_since: SimTime,
+    previous: u32,
+    next: u32,
+    /// Counts how often the slot was used, so that a late event finds nothing.
+    pub generation: u32,
+}
+
+impl Connection {
+    /// Requests it could take now.
+    #[inline]
+    fn places(&self) -> u64 {
+        u64::from(
+            self.capacity
+                .min(self.remaining.saturating_add(self.streams))
+                - self.streams,
+        )
+    }
+}
+
+/// The connections of one host in one worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    ready: u32,
+    /// Streams that connecting connections will carry.
+    connecting_capacity: u64,
+    /// Free places on ready connections.
+    free_places: u64,
+    /// Connections of any phase.
+    pub connections: u32,
+    /// Requests waiting; `first` and `last` are the ends of their list.
+    pub waiting: u32,
+    /// First waiting request.
+    pub first: u32,
+    /// Last waiting request.
+    pub last: u32,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            ready: NIL,
+            connecting_capacity: 0,
+            free_places: 0,
+            connections: 0,
+            waiting: 0,
+            first: NIL,
+            last: NIL,
+        }
+    }
+}
+
+/// Why a connection was closed while it was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Idle for too long.
+    pub idle: u32,
+    /// Too old.
+    pub aged: u32,
+}
+
+/// What became of a connection when one of its requests ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterStream {
+    /// It is ready for the next request.
+    Ready,
+    /// It was closed: its requests were used up (`true`) or its time was.
+    Closed {
+        /// True for `max_requests_per_connection`.
+        max_requests: bool,
+    },
+    /// It still carries other requests and takes no more.
+    Draining,
+}
+
+/// All connections of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Connections {
+    slots: Vec<Connection>,
+    free: Vec<u32>,
+}
+
+impl Connections {
+    /// The connection behind an id.
+    #[inline]
+    pub fn get(&self, id: u32) -> &Connection {
+        &self.slots[id as usize]
+    }
+
+    /// Begins a connection of a pool; `http2` decides its capacity.
+    pub fn open(
+        &mut self,
+        now: SimTime,
+        pool_id: u32,
+        pool: &mut Pool,
+        settings: &PoolSettings,
+        http2: bool,
+    ) -> u32 {
+        let lifetime = if settings.max_requests_per_connection == 0 {
+            u32::MAX
+        } else {
+            settings.max_requests_per_connection
+        };
+        let concurrent = if http2 {
+            settings.max_concurrent_streams.max(1)
+        } else {
+            1
+        };
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Connection {
+                pool: NIL,
+                phase: Phase::Closed,
+                streams: 0,
+                capacity: 0,
+                remaining: 0,
+                opened: now,
+                idle_since: now,
+                previous: NIL,
+                next: NIL,
+                generation: 0,
+            });
+            (self.slots.len() - 1) as u32
+        });
+        let slot = &mut self.slots[id as usize];
+        *slot = Connection {
+            pool: pool_id,
+            phase: Phase::Connecting,
+            streams: 0,
+            capacity: concurrent,
+            remaining: lifetime,
+            opened: now,
+            idle_since: now,
+            previous: NIL,
+            next: NIL,
+            generation: slot.generation,
+        };
+        pool.connections += 1;
+        pool.connecting_capacity += u64::from(concurrent.min(lifetime));
+        id
+    }
+
+    /// The handshake is done: the connection goes to the front of the ready list.
+    pub fn connected(&mut self, now: SimTime, id: u32, pool: &mut Pool) {
+        let slot = &mut self.slots[id as usize];
+        pool.connecting_capacity -= u64::from(slot.capacity.min(slot.remaining));
+        slot.idle_since = now;
+        self.to_front(id, pool);
+    }
+
+    /// The ready connection that takes the next request; closes those whose time is over.
+    #[inline]
+    pub fn ready(
+        &mut self,
+        now: SimTime,
+        pool: &mut Pool,
+        settings: &PoolSettings,
+        expired: &mut Expired,
+    ) -> Option<u32> {
+        loop {
+            let id = pool.ready;
+            if id == NIL {
+                return None;
+            }
+            let slot = &self.slots[id as usize];
+            let aged = settings
+                .max_connection_duration
+                .is_some_and(|d| now.since(slot.opened) >= d);
+            let idle = slot.streams == 0 && now.since(slot.idle_since) >= settings.idle_timeout;
+            if !aged && !idle {
+                return Some(id);
+            }
+            self.unlink(id, pool);
+            if self.slots[id as usize].streams > 0 {
+                self.slots[id as usize].phase = Phase::Draining;
+                continue;
+            }
+            if aged {
+                expired.aged += 1;
+            } else {
+                expired.idle += 1;
+            }
+            self.free_slot(id, pool);
+        }
+    }
+
+    /// Puts a request on a ready connection.
+    #[inline]
+    pub fn attach(&mut self, id: u32, pool: &mut Pool) {
+        self.unlink(id, pool);
+        let slot = &mut self.slots[id as usize];
+        slot.streams += 1;
+        if slot.remaining != u32::MAX {
+            slot.remaining -= 1;
+        }
+        if slot.remaining == 0 {
+            slot.phase = Phase::Draining;
+        } else if slot.streams >= slot.capacity {
+            slot.phase = Phase::Busy;
+        } else {
+            self.to_front(id, pool);
+        }
+    }
+
+    /// A request on the connection ended and the connection is still good.
+    #[inline]
+    pub fn end_stream(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        pool: &mut Pool,
+        settings: &PoolSettings,
+    ) -> AfterStream {
+        let slot = &mut self.slots[id as usize];
+        slot.streams -= 1;
+        slot.idle_since = now;
+        match slot.phase {
+            Phase::Draining => {
+                if slot.streams > 0 {
+                    return AfterStream::Draining;
+                }
+                let max_requests = slot.remaining == 0;
+                self.free_slot(id, pool);
+                AfterStream::Closed { max_requests }
+            }
+            Phase::Busy => {
+                if settings
+                    .max_connection_duration
+                    .is_some_and(|d| now.since(slot.opened) >= d)
+                {
+                    slot.phase = Phase::Draining;
+                    if slot.streams == 0 {
+                        self.free_slot(id, pool);
+                        return AfterStream::Closed {
+                            max_requests: false,
+                        };
+                    }
+                    return AfterStream::Draining;
+                }
+                self.to_front(id, pool);
+                AfterStream::Ready
+            }
+            _ => {
+                let before = Connection {
+                    streams: slot.streams + 1,
+                    ..*slot
+                }
+                .places();
+                pool.free_places = pool.free_places - before + slot.places();
+                AfterStream::Ready
+            }
+        }
+    }
+
+    /// Closes a connection whatever its phase; its requests are the caller's business.
+    pub fn close(&mut self, id: u32, pool: &mut Pool) {
+        match self.slots[id as usize].phase {
+            Phase::Closed => return,
+            Phase::Connecting => {
+                let slot = &self.slots[id as usize];
+                pool.connecting_capacity -= u64::from(slot.capacity.min(slot.remaining));
+            }
+            Phase::Ready => self.unlink(id, pool),
+            Phase::Busy | Phase::Draining => {}
+        }
+        self.free_slot(id, pool);
+    }
+
+    /// The host turned unhealthy: idle connections close now (their number is returned), busy ones when they are done.
+    pub fn drain(&mut self, pool: &mut Pool, pool_id: u32) -> u32 {
+        let mut closed = 0;
+        while pool.ready != NIL {
+            let id = pool.ready;
+            self.unlink(id, pool);
+            if self.slots[id as usize].streams == 0 {
+                self.free_slot(id, pool);
+                closed += 1;
+            } else {
+                self.slots[id as usize].phase = Phase::Draining;
+            }
+        }
+        // Busy connections are in no list; an ejection is rare enough to look at them all.
+        for slot in &mut self.slots {
+            if slot.pool == pool_id && slot.phase == Phase::Busy {
+                slot.phase = Phase::Draining;
+            }
+        }
+        closed
+    }
+
+    #[inline]
+    fn to_front(&mut self, id: u32, pool: &mut Pool) {
+        let old = pool.ready;
+        let slot = &mut self.slots[id as usize];
+        slot.phase = Phase::Ready;
+        slot.previous = NIL;
+        slot.next = old;
+        pool.free_places += slot.places();
+        pool.ready = id;
+        if old != NIL {
+            self.slots[old as usize].previous = id;
+        }
+    }
+
+    #[inline]
+    fn unlink(&mut self, id: u32, pool: &mut Pool) {
+        let slot = self.slots[id as usize];
+        pool.free_places -= slot.places();
+        if slot.previous == NIL {
+            pool.ready = slot.next;
+        } else {
+            self.slots[slot.previous as usize].next = slot.next;
+        }
+        if slot.next != NIL {
+            self.slots[slot.next as usize].previous = slot.previous;
+        }
+    }
+
+    fn free_slot(&mut self, id: u32, pool: &mut Pool) {
+        let slot = &mut self.slots[id as usize];
+        slot.phase = Phase::Closed;
+        slot.pool = NIL;
+        slot.generation = slot.generation.wrapping_add(1) & 0x07ff_ffff;
+        pool.connections -= 1;
+        self.free.push(id);
+    }
+}
+
+impl Pool {
+    /// True when more requests wait than connections that are coming or free could take (preconnect ratio 1.0).
+    #[inline]
+    pub fn needs_connection(&self) -> bool {
+        u64::from(self.waiting) > self.connecting_capacity + self.free_places
+    }
+
+    /// True when no connection exists, connecting ones included; such a pool may always open one.
+    pub const fn is_empty(&self) -> bool {
+        self.connections == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::SimDuration;
+
+    fn settings(max_requests: u32) -> PoolSettings {
+        PoolSettings {
+            max_requests_per_connection: max_requests,
+            max_concurrent_streams: 4,
+            ..PoolSettings::default()
+        }
+    }
+
+    fn open(c: &mut Connections, pool: &mut Pool, s: &PoolSettings, http2: bool) -> u32 {
+        let id = c.open(SimTime::ZERO, 0, pool, s, http2);
+        c.connected(SimTime::ZERO, id, pool);
+        id
+    }
+
+    #[test]
+    fn the_most_recently_released_connection_is_used_first() {
+        let (mut c, mut pool, s) = (Connections::default(), Pool::default(), settings(0));
+        let ids: Vec<u32> = (0..3).map(|_| open(&mut c, &mut pool, &s, false)).collect();
+        for id in &ids {
+            c.attach(*id, &mut pool);
+        }
+        assert_eq!(
+            c.ready(SimTime::ZERO, &mut pool, &s, &mut Expired::default()),
+            None
+        );
+        for id in &ids {
+            assert_eq!(
+                c.end_stream(SimTime::ZERO, *id, &mut pool, &s),
+                AfterStream::Ready
+            );
+        }
+        assert_eq!(
+            c.ready(SimTime::ZERO, &mut pool, &s, &mut Expired::default()),
+            Some(ids[2])
+        );
+    }
+
+    #[test]
+    fn a_connection_closes_after_its_last_request() {
+        let (mut c, mut pool, s) = (Connections::default(), Pool::default(), settings(2));
+        let id = open(&mut c, &mut pool, &s, false);
+        c.attach(id, &mut pool);
+        assert_eq!(
+            c.end_stream(SimTime::ZERO, id, &mut pool, &s),
+            AfterStream::Ready
+        );
+        c.attach(id, &mut pool);
+        assert_eq!(
+            c.end_stream(SimTime::ZERO, id, &mut pool, &s),
+            AfterStream::Closed { max_requests: true }
+        );
+        assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn http2_fills_one_connection_before_it_asks_for_another() {
+        let (mut c, mut pool, s) = (Connections::default(), Pool::default(), settings(0));
+        let id = open(&mut c, &mut pool, &s, true);
+        for _ in 0..4 {
+            let ready = c.ready(SimTime::ZERO, &mut pool, &s, &mut Expired::default());
+            assert_eq!(ready, Some(id));
+            c.attach(id, &mut pool);
+        }
+        assert_eq!(
+            c.ready(SimTime::ZERO, &mut pool, &s, &mut Expired::default()),
+            None
+        );
+        pool.waiting = 1;
+        assert!(pool.needs_connection());
+        c.open(SimTime::ZERO, 0, &mut pool, &s, true);
+        pool.waiting = 4;
+        assert!(
+            !pool.needs_connection(),
+            "the connecting one will take four"
+        );
+    }
+
+    #[test]
+    fn idle_connections_are_found_closed_when_touched() {
+        let (mut c, mut pool) = (Connections::default(), Pool::default());
+        let s = PoolSettings {
+            idle_timeout: SimDuration::from_secs(1),
+            ..settings(0)
+        };
+        open(&mut c, &mut pool, &s, false);
+        let mut expired = Expired::default();
+        assert_eq!(
+            c.ready(SimTime::from_ns(1_000_000_000), &mut pool, &s, &mut expired),
+            None
+        );
+        assert_eq!(expired, Expired { idle: 1, aged: 0 });
+        assert!(pool.is_empty());
+    }
+}

@@ -1,0 +1,109 @@
+//! What does not change with health: hosts, their weights, priorities and localities.
+
+use crate::units::{Fraction, SimTime};
+use crate::xds::cluster::Warmup;
+use crate::xds::{Cluster, Health, LbPolicy, LoadAssignment, Name};
+
+/// One endpoint as the balancer sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LbHost {
+    /// `ip:port`, the key of rings and tables.
+    pub key: Name,
+    /// At least 1.
+    pub weight: u32,
+    /// 0 is used first; `u32::MAX` when the client's assignment leaves the endpoint out.
+    pub priority: u32,
+    /// Index into [`HostSet::localities`]; `u32::MAX` when left out.
+    pub locality: u32,
+    /// As EDS says.
+    pub healthy: bool,
+    /// Draining: left out of every denominator.
+    pub excluded: bool,
+    /// When it joined during the run, for slow start; `None`: it was there before.
+    pub added_at: Option<SimTime>,
+}
+
+/// The endpoints of one locality at one priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LbLocality {
+    /// Its priority.
+    pub priority: u32,
+    /// `None` gets no traffic when locality weights are in force.
+    pub weight: Option<u32>,
+    /// Its hosts.
+    pub hosts: Vec<u32>,
+}
+
+/// The endpoints of one priority.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LbPriority {
+    /// All hosts, in the order of the assignment.
+    pub hosts: Vec<u32>,
+    /// Indexes into [`HostSet::localities`].
+    pub localities: Vec<u32>,
+}
+
+/// One cluster as one client locality sees it. Host indexes are indexes into the cluster's
+/// endpoints.
+#[derive(Clone, Debug)]
+pub struct HostSet {
+    /// Every endpoint of the cluster.
+    pub hosts: Vec<LbHost>,
+    /// Localities, in the order of the assignment.
+    pub localities: Vec<LbLocality>,
+    /// Priorities, densely numbered.
+    pub priorities: Vec<LbPriority>,
+    /// Balancing policy.
+    pub policy: LbPolicy,
+    /// `locality_weighted_lb_config` is on the cluster.
+    pub locality_weighted: bool,
+    /// Healthy share below which all hosts are used.
+    pub panic_threshold: Fraction,
+    /// Slow start.
+    pub warmup: Option<Warmup>,
+}
+
+impl HostSet {
+    /// Joins a cluster and what [`crate::xds::endpoint::localize`] made of its endpoints.
+    pub fn new(cluster: &Cluster, assignment: &LoadAssignment) -> Self {
+        let hosts = cluster.endpoints.iter().map(|endpoint| LbHost {
+            key: endpoint.key().into(),
+            weight: endpoint.weight.max(1),
+            priority: u32::MAX,
+            locality: u32::MAX,
+            healthy: endpoint.health == Health::Healthy,
+            excluded: endpoint.health == Health::Draining,
+            added_at: None,
+        });
+        let mut set = Self {
+            hosts: hosts.collect(),
+            localities: Vec::with_capacity(assignment.groups.len()),
+            priorities: Vec::new(),
+            policy: cluster.lb,
+            locality_weighted: cluster.locality.weighted,
+            panic_threshold: cluster.panic_threshold,
+            warmup: cluster.warmup,
+        };
+        for group in &assignment.groups {
+            let priority = group.priority as usize;
+            if set.priorities.len() <= priority {
+                set.priorities
+                    .resize_with(priority + 1, LbPriority::default);
+            }
+            let locality = set.localities.len() as u32;
+            for host in &group.endpoints {
+                let entry = &mut set.hosts[*host as usize];
+                entry.priority = group.priority;
+                entry.locality = locality;
+            }
+            set.priorities[priority].hosts.extend(&group.endpoints);
+            set.priorities[priority].localities.push(locality);
+            set.localities.push(LbLocality {
+                priority: group.priority,
+                weight: group.weight,
+                hosts: group.endpoints.clone(),
+            });
+        }
+        set
+    }
+}

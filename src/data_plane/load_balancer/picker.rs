@@ -1,0 +1,314 @@
+//! One pick: priority, locality, policy, and the retry's wish for another host.
+
+use super::edf::Edf;
+use super::host_set::HostSet;
+use super::least_request::{best_of, scheduled_weight};
+use super::priority::{choose_excluding, choose_priority};
+use super::random;
+use super::round_robin;
+use super::slow_start::weight;
+use super::state::LbState;
+use super::view::{LbView, Source, Table};
+use crate::data_plane::trail::{PickWhy, Reason, Trail};
+use crate::units::SimTime;
+use crate::xds::LbPolicy;
+
+/// What a pick may ask about the request.
+#[derive(Debug)]
+pub struct PickContext<'a, D: FnMut() -> u64> {
+    /// Source of random numbers.
+    pub draw: D,
+    /// The request's hash, for ring and Maglev.
+    pub hash: Option<u64>,
+    /// 0 for the first try.
+    pub attempt: u32,
+    /// Hosts of earlier tries, in order.
+    pub tried: &'a [u32],
+    /// Retries avoid hosts that were tried (`previous_hosts`).
+    pub skip_previous_hosts: bool,
+    /// Picks beyond the first while the host was tried before; the last one stands.
+    pub reselects: u32,
+    /// Retries avoid priorities that were tried (`previous_priorities`, update frequency).
+    pub skip_priorities: Option<u32>,
+    /// The time.
+    pub now: SimTime,
+}
+
+/// The balancer's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// Index of the endpoint; `None` is 503 UH.
+    pub host: Option<u32>,
+    /// The pick was made in panic (`lb_healthy_panic`).
+    pub panic: bool,
+    /// The priority it was made in.
+    pub priority: u32,
+}
+
+/// Picks a host. `active` is the number of requests this Envoy (all workers) has on a host.
+#[inline]
+pub fn pick<D: FnMut() -> u64, T: Trail>(
+    set: &HostSet,
+    view: &LbView,
+    state: &mut LbState,
+    ctx: &mut PickContext<'_, D>,
+    active: impl Fn(u32) -> u32,
+    trail: &mut T,
+) -> Pick {
+    if view.simple && ctx.attempt == 0 && !T::ON {
+        let hosts = &*view.priorities[0].healthy.hosts;
+        let host = match set.policy {
+            LbPolicy::RoundRobin => round_robin::turn(hosts, &mut state.turn),
+            LbPolicy::LeastRequest { choice_count } => {
+                best_of(hosts, choice_count, &mut ctx.draw, &active).map(|(host, _)| host)
+            }
+            _ => random::any(hosts, (ctx.draw)()),
+        };
+        return Pick {
+            host,
+            panic: false,
+            priority: 0,
+        };
+    }
+    pick_any(set, view, state, ctx, &active, trail)
+}
+
+/// The general case; the common one is answered before it.
+fn pick_any<D: FnMut() -> u64, T: Trail>(
+    set: &HostSet,
+    view: &LbView,
+    state: &mut LbState,
+    ctx: &mut PickContext<'_, D>,
+    active: &impl Fn(u32) -> u32,
+    trail: &mut T,
+) -> Pick {
+    let nobody = Pick {
+        host: None,
+        panic: false,
+        priority: 0,
+    };
+    if view.priorities.is_empty() {
+        if T::ON {
+            trail.note(Reason::NoHost);
+        }
+        return nobody;
+    }
+    state.prepare(set, view, active, ctx.now);
+    let hashing = matches!(
+        set.policy,
+        LbPolicy::RingHash { .. } | LbPolicy::Maglev { .. }
+    );
+    let hash = if hashing {
+        ctx.hash.unwrap_or_else(&mut ctx.draw)
+    } else {
+        0
+    };
+    let wants_other = ctx.attempt > 0 && ctx.skip_previous_hosts;
+    let reselects = if wants_other { ctx.reselects } else { 0 };
+    let mut pick = nobody;
+    for repick in 0..=reselects {
+        pick = if hashing {
+            by_hash(set, view, hash, repick, ctx.hash.is_some(), trail)
+        } else {
+            by_policy(set, view, state, ctx, active, trail)
+        };
+        match pick.host {
+            Some(host) if wants_other && ctx.tried.contains(&host) => {
+                if T::ON && repick < reselects {
+                    trail.note(Reason::HostRejected { host });
+                }
+            }
+            _ => break,
+        }
+    }
+    if T::ON && pick.host.is_none() {
+        trail.note(Reason::NoHost);
+    }
+    pick
+}
+
+/// Ring and Maglev: the priority by the same hash; retries never change it.
+fn by_hash<T: Trail>(
+    set: &HostSet,
+    view: &LbView,
+    hash: u64,
+    repick: u32,
+    has_hash: bool,
+    trail: &mut T,
+) -> Pick {
+    let priority = choose_priority(&view.loads.load, hash);
+    let level = &view.priorities[priority as usize];
+    let panic = view.loads.panic[priority as usize];
+    let host = match &level.table {
+        Table::Ring(ring) => ring.lookup(hash, repick),
+        Table::Maglev(table) => table.lookup(hash, repick),
+        Table::None => None,
+    };
+    if T::ON {
+        let why = if has_hash {
+            PickWhy::Hash { hash }
+        } else {
+            PickWhy::RandomHash
+        };
+        let source = if panic { &level.all } else { &level.healthy };
+        note(set, source, host, priority, panic, why, trail);
+    }
+    Pick {
+        host,
+        panic,
+        priority,
+    }
+}
+
+fn by_policy<D: FnMut() -> u64, T: Trail>(
+    set: &HostSet,
+    view: &LbView,
+    state: &mut LbState,
+    ctx: &mut PickContext<'_, D>,
+    active: &impl Fn(u32) -> u32,
+    trail: &mut T,
+) -> Pick {
+    // Only the choice of a priority and RANDOM look at this number.
+    let random = set.policy == LbPolicy::Random;
+    let several = view.priorities.len() > 1;
+    let hash = if random || several { (ctx.draw)() } else { 0 };
+    let priority = match ctx.skip_priorities {
+        Some(frequency) if ctx.attempt > 0 && several => {
+            let levels = ctx
+                .tried
+                .iter()
+                .map(|host| set.hosts[*host as usize].priority);
+            choose_excluding(&view.loads, hash, frequency, levels)
+        }
+        _ => choose_priority(&view.loads.load, hash),
+    };
+    let panic = view.loads.panic[priority as usize];
+    let candidates = candidates(view, state, priority, panic);
+    let source = candidates.source;
+    let (host, why) = choose(set, candidates, hash, ctx, active);
+    if T::ON {
+        note(set, source, host, priority, panic, why, trail);
+    }
+    Pick {
+        host,
+        panic,
+        priority,
+    }
+}
+
+/// A list of candidates with the worker's memory of it.
+struct Candidates<'a> {
+    source: &'a Source,
+    index: &'a mut u64,
+    schedule: Option<&'a mut Edf>,
+}
+
+/// Whom to choose from: everybody in panic, one locality where they are weighted, else the
+/// healthy hosts of the priority.
+fn candidates<'a>(
+    view: &'a LbView,
+    state: &'a mut LbState,
+    priority: u32,
+    panic: bool,
+) -> Candidates<'a> {
+    let level = &view.priorities[priority as usize];
+    if view.simple {
+        return Candidates {
+            source: &level.healthy,
+            index: &mut state.turn,
+            schedule: None,
+        };
+    }
+    let memory = &mut state.priorities[priority as usize];
+    let (source, memory) = if panic {
+        (&level.all, &mut memory.all)
+    } else {
+        let weight = |item: u32| level.locality_weights[item as usize];
+        let at = if level.locality_weights.is_empty() {
+            None
+        } else {
+            memory.locality_schedule.pick(weight)
+        };
+        match at {
+            Some(at) => (
+                &level.localities[at as usize],
+                &mut memory.localities[at as usize],
+            ),
+            // One index for the healthy hosts of priority 0, whatever the view.
+            None if priority == 0 => {
+                return Candidates {
+                    source: &level.healthy,
+                    index: &mut state.turn,
+                    schedule: memory.healthy.schedule.as_mut(),
+                };
+            }
+            None => (&level.healthy, &mut memory.healthy),
+        }
+    };
+    Candidates {
+        source,
+        index: &mut memory.index,
+        schedule: memory.schedule.as_mut(),
+    }
+}
+
+/// The policy's choice from one list of candidates.
+fn choose<D: FnMut() -> u64>(
+    set: &HostSet,
+    candidates: Candidates<'_>,
+    hash: u64,
+    ctx: &mut PickContext<'_, D>,
+    active: &impl Fn(u32) -> u32,
+) -> (Option<u32>, PickWhy) {
+    let hosts = &*candidates.source.hosts;
+    let now = ctx.now;
+    match (set.policy, candidates.schedule) {
+        (LbPolicy::RoundRobin, Some(schedule)) => (
+            schedule.pick(|host| weight(set, host, now)),
+            PickWhy::Schedule,
+        ),
+        (LbPolicy::RoundRobin, None) => (round_robin::turn(hosts, candidates.index), PickWhy::Turn),
+        (LbPolicy::LeastRequest { .. }, Some(schedule)) => {
+            let weight = |host| scheduled_weight(weight(set, host, now), active(host));
+            (schedule.pick(weight), PickWhy::Schedule)
+        }
+        (LbPolicy::LeastRequest { choice_count }, None) => {
+            match best_of(hosts, choice_count, &mut ctx.draw, active) {
+                Some((host, active)) => {
+                    let choices = choice_count;
+                    (Some(host), PickWhy::FewestActive { active, choices })
+                }
+                None => (None, PickWhy::Random),
+            }
+        }
+        (LbPolicy::Random, _) => (random::any(hosts, hash), PickWhy::Random),
+        // The client's own address: there is no choice unless there is one host.
+        _ => match hosts {
+            [only] => (Some(*only), PickWhy::Turn),
+            _ => (None, PickWhy::Turn),
+        },
+    }
+}
+
+fn note<T: Trail>(
+    set: &HostSet,
+    source: &Source,
+    host: Option<u32>,
+    priority: u32,
+    panic: bool,
+    why: PickWhy,
+    trail: &mut T,
+) {
+    if panic {
+        trail.note(Reason::Panic { priority });
+    }
+    if let Some(host) = host {
+        trail.note(Reason::HostPicked {
+            host,
+            candidates: source.hosts.len() as u32,
+            priority,
+            policy: set.policy,
+            why,
+        });
+    }
+}

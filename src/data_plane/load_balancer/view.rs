@@ -1,0 +1,187 @@
+//! What one state of health makes of a host set.
+
+use super::host_set::{HostSet, LbPriority};
+use super::locality::{effective_weights, normalised_weights};
+use super::maglev::MaglevTable;
+use super::priority::{LevelCounts, Loads};
+use super::ring_hash::Ring;
+use crate::xds::LbPolicy;
+
+/// A host set in one state of health. Built when health changes, then only read.
+#[derive(Clone, Debug, Default)]
+pub struct LbView {
+    /// Shares and panic of the priorities.
+    pub loads: Loads,
+    /// The priorities.
+    pub priorities: Vec<PriorityView>,
+    /// One priority, equal weights, no panic, no localities, no hashing: the common case.
+    pub(super) simple: bool,
+}
+
+/// One priority of a view.
+#[derive(Clone, Debug, Default)]
+pub struct PriorityView {
+    /// Healthy hosts.
+    pub(super) healthy: Source,
+    /// All hosts, for panic.
+    pub(super) all: Source,
+    /// Healthy hosts of each locality; empty when localities are not weighted.
+    pub(super) localities: Vec<Source>,
+    /// Effective weights of the localities; empty when localities are not weighted.
+    pub(super) locality_weights: Vec<f64>,
+    /// Ring or table over the hosts in use.
+    pub(super) table: Table,
+}
+
+impl PriorityView {
+    /// Healthy hosts, in order.
+    pub fn healthy(&self) -> &[u32] {
+        &self.healthy.hosts
+    }
+
+    /// The ring of a RING_HASH cluster.
+    pub fn ring(&self) -> Option<&Ring> {
+        match &self.table {
+            Table::Ring(ring) => Some(ring),
+            _ => None,
+        }
+    }
+
+    /// The table of a MAGLEV cluster.
+    pub fn maglev(&self) -> Option<&MaglevTable> {
+        match &self.table {
+            Table::Maglev(table) => Some(table),
+            _ => None,
+        }
+    }
+}
+
+/// A list of candidates; each has its own index or schedule in [`super::LbState`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Source {
+    pub(super) hosts: Box<[u32]>,
+    /// All weights are equal.
+    pub(super) equal: bool,
+}
+
+impl Source {
+    fn new(set: &HostSet, hosts: impl Iterator<Item = u32>) -> Self {
+        let hosts: Box<[u32]> = hosts.collect();
+        let weight = |host: &u32| set.hosts[*host as usize].weight;
+        let equal = hosts
+            .windows(2)
+            .all(|pair| weight(&pair[0]) == weight(&pair[1]));
+        Self { hosts, equal }
+    }
+}
+
+/// Consistent hashing, where the policy asks for it.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Table {
+    #[default]
+    None,
+    Ring(Ring),
+    Maglev(MaglevTable),
+}
+
+impl LbView {
+    /// Builds the view; `healthy` tells what the proxy itself knows of a host (no ejection),
+    /// to which the control plane's word is added.
+    pub fn build(set: &HostSet, healthy: impl Fn(u32) -> bool) -> Self {
+        let healthy = |host: u32| set.hosts[host as usize].healthy && healthy(host);
+        let levels: Vec<LevelCounts> = (set.priorities.iter())
+            .map(|priority| counts(set, priority, &healthy))
+            .collect();
+        // Envoy keeps the threshold in whole percent.
+        let threshold = (set.panic_threshold.ppm() + 5_000) / 10_000;
+        let loads = Loads::new(&levels, threshold);
+        let priorities: Vec<PriorityView> = (set.priorities.iter().zip(&loads.panic))
+            .map(|(priority, panic)| priority_view(set, priority, *panic, &healthy))
+            .collect();
+        let turn_based = matches!(
+            set.policy,
+            LbPolicy::RoundRobin | LbPolicy::LeastRequest { .. } | LbPolicy::Random
+        );
+        let simple = match &*priorities {
+            [only] => {
+                turn_based
+                    && set.warmup.is_none()
+                    && !loads.panic[0]
+                    && only.locality_weights.is_empty()
+                    && (only.healthy.equal || set.policy == LbPolicy::Random)
+                    && !only.healthy.hosts.is_empty()
+            }
+            _ => false,
+        };
+        Self {
+            loads,
+            priorities,
+            simple,
+        }
+    }
+
+    /// Number of hosts that get traffic without panic.
+    pub fn healthy_count(&self) -> usize {
+        self.priorities.iter().map(|p| p.healthy.hosts.len()).sum()
+    }
+}
+
+fn counts(set: &HostSet, priority: &LbPriority, healthy: &impl Fn(u32) -> bool) -> LevelCounts {
+    let count = |test: &dyn Fn(u32) -> bool| {
+        priority.hosts.iter().filter(|host| test(**host)).count() as u32
+    };
+    LevelCounts {
+        hosts: priority.hosts.len() as u32,
+        excluded: count(&|host| set.hosts[host as usize].excluded),
+        healthy: count(&|host| healthy(host)),
+    }
+}
+
+fn priority_view(
+    set: &HostSet,
+    priority: &LbPriority,
+    panic: bool,
+    healthy: &impl Fn(u32) -> bool,
+) -> PriorityView {
+    let all = priority.hosts.iter().copied();
+    let locality_weights = effective_weights(set, priority, healthy);
+    let mut localities = Vec::new();
+    if !locality_weights.is_empty() {
+        for index in &priority.localities {
+            let hosts = set.localities[*index as usize].hosts.iter().copied();
+            localities.push(Source::new(set, hosts.filter(|host| healthy(*host))));
+        }
+    }
+    let table = match set.policy {
+        LbPolicy::RingHash { minimum_ring_size } => {
+            let hosts = keyed(set, priority, panic, healthy);
+            Table::Ring(Ring::new(&hosts, minimum_ring_size))
+        }
+        LbPolicy::Maglev { table_size } => {
+            let hosts = keyed(set, priority, panic, healthy);
+            Table::Maglev(MaglevTable::new(&hosts, table_size))
+        }
+        _ => Table::None,
+    };
+    PriorityView {
+        healthy: Source::new(set, all.clone().filter(|host| healthy(*host))),
+        all: Source::new(set, all),
+        localities,
+        locality_weights,
+        table,
+    }
+}
+
+/// The hosts of a ring or table with keys and shares: the healthy ones, or all in panic.
+fn keyed<'a>(
+    set: &'a HostSet,
+    priority: &LbPriority,
+    panic: bool,
+    healthy: &impl Fn(u32) -> bool,
+) -> Vec<(u32, &'a str, f64)> {
+    let shares = normalised_weights(set, priority, &|host| panic || healthy(host));
+    let keyed = shares
+        .into_iter()
+        .map(|(host, share)| (host, &*set.hosts[host as usize].key, share));
+    keyed.collect()
+}

@@ -1,0 +1,219 @@
+//! Retries: whether a failed try is tried again, and after how long.
+//!
+//! Knows a policy, one outcome and the cluster's breakers; does not know hosts (choosing
+//! another one is the balancer's work) nor time. Decisions follow
+//! `source/common/router/retry_state_impl.cc`, back-off windows
+//! `source/common/common/backoff_strategy.cc`.
+//! Not modelled: hedging, `rate_limited_retry_back_off`, `retriable_headers`, retry headers
+//! of trusted clients, the immediate retry of 425.
+
+use super::circuit_breaker::Breakers;
+use crate::http::{Details, Flags};
+use crate::units::SimDuration;
+use crate::xds::cluster::Thresholds;
+use crate::xds::route::{RetryOn, RetryPolicy};
+
+/// Why a try ended without response headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResetReason {
+    /// The host refused the connection.
+    ConnectionRefused,
+    /// The connection was not made in time.
+    ConnectionTimeout,
+    /// The TLS handshake failed.
+    TlsFailure,
+    /// The connection closed while the answer was awaited.
+    ConnectionTermination,
+    /// The peer reset the HTTP/2 stream.
+    RemoteReset,
+    /// The peer refused the HTTP/2 stream.
+    RemoteRefusedStream,
+    /// The per-try timeout fired.
+    LocalReset,
+    /// A circuit breaker refused.
+    Overflow,
+}
+
+impl ResetReason {
+    /// The answer Envoy makes when nothing is tried again.
+    pub const fn reply(self) -> (u16, Flags, Details) {
+        match self {
+            Self::ConnectionRefused => (503, Flags::UF, Details::RemoteConnectionFailure),
+            Self::ConnectionTimeout => (503, Flags::UF, Details::ConnectionTimeout),
+            Self::TlsFailure => (503, Flags::UF, Details::TlsFailure),
+            Self::ConnectionTermination => (503, Flags::UC, Details::ConnectionTermination),
+            Self::RemoteReset => (503, Flags::UR, Details::RemoteReset),
+            Self::RemoteRefusedStream => (503, Flags::UR, Details::RemoteRefusedStream),
+            Self::LocalReset => (504, Flags::UT, Details::PerTryTimeout),
+            Self::Overflow => (503, Flags::UO, Details::Overflow),
+        }
+    }
+
+    /// True when no connection was made.
+    pub const fn is_connect_failure(self) -> bool {
+        matches!(
+            self,
+            Self::ConnectionRefused | Self::ConnectionTimeout | Self::TlsFailure
+        )
+    }
+}
+
+/// How one try ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryOutcome {
+    /// Response headers came.
+    Response {
+        /// HTTP status.
+        status: u16,
+        /// `grpc-status`, when it is in the headers (trailers-only response).
+        grpc_status: Option<u8>,
+        /// `x-envoy-ratelimited` is there.
+        rate_limited: bool,
+    },
+    /// The try was reset.
+    Reset(ResetReason),
+}
+
+/// Does the policy name this outcome? `request_sent`: a header byte went upstream in this
+/// request, in this try or an earlier one.
+pub fn would_retry(policy: &RetryPolicy, outcome: &TryOutcome, request_sent: bool) -> bool {
+    match *outcome {
+        TryOutcome::Response {
+            rate_limited: true, ..
+        } => policy.on.any_of(RetryOn::RATELIMITED),
+        TryOutcome::Response {
+            status,
+            grpc_status,
+            ..
+        } => response_is_named(policy, status) || grpc_is_named(policy.on, grpc_status),
+        TryOutcome::Reset(reason) => reset_is_named(policy.on, reason, request_sent),
+    }
+}
+
+fn response_is_named(policy: &RetryPolicy, status: u16) -> bool {
+    let on = policy.on;
+    (on.any_of(RetryOn::SERVER_ERROR) && (500..600).contains(&status))
+        || (on.any_of(RetryOn::GATEWAY_ERROR) && matches!(status, 502..=504))
+        || (on.any_of(RetryOn::RETRIABLE_4XX) && status == 409)
+        || (on.any_of(RetryOn::STATUS_CODES) && policy.status_codes.contains(&status))
+}
+
+const fn grpc_is_named(on: RetryOn, status: Option<u8>) -> bool {
+    match status {
+        Some(1) => on.any_of(RetryOn::CANCELLED),
+        Some(4) => on.any_of(RetryOn::DEADLINE_EXCEEDED),
+        Some(8) => on.any_of(RetryOn::RESOURCE_EXHAUSTED),
+        Some(13) => on.any_of(RetryOn::INTERNAL),
+        Some(14) => on.any_of(RetryOn::UNAVAILABLE),
+        _ => false,
+    }
+}
+
+const fn reset_is_named(on: RetryOn, reason: ResetReason, request_sent: bool) -> bool {
+    if matches!(reason, ResetReason::Overflow) {
+        return false;
+    }
+    let every_reset = RetryOn::RESET
+        .with(RetryOn::SERVER_ERROR)
+        .with(RetryOn::GATEWAY_ERROR);
+    on.any_of(every_reset)
+        || (on.any_of(RetryOn::CONNECT_FAILURE) && reason.is_connect_failure())
+        || (on.any_of(RetryOn::RESET_BEFORE_REQUEST) && !request_sent)
+        || (on.any_of(RetryOn::REFUSED_STREAM)
+            && matches!(reason, ResetReason::RemoteRefusedStream))
+}
+
+/// What is done about a try that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryDecision {
+    /// Not retried: the outcome is not one the policy names.
+    No {
+        /// An earlier retry led here (`upstream_rq_retry_success`).
+        was_success: bool,
+    },
+    /// The policy's retries are used up: flag URX.
+    LimitExceeded,
+    /// The breaker or budget for retries is full: flag UO.
+    Overflow,
+    /// Tried again after this back-off.
+    After(SimDuration),
+}
+
+/// Retry state of one request; exists only when its route has a policy that names anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryState {
+    /// Retries left.
+    pub remaining: u32,
+    /// Next back-off window in milliseconds.
+    pub window_ms: u32,
+    /// A retry slot of the cluster is held: from scheduling to the retried try's outcome.
+    pub holds_slot: bool,
+    /// A retry was made at all ("retried and the latest reset reason").
+    pub retried: bool,
+}
+
+impl RetryState {
+    /// The state at the first try.
+    pub fn new(policy: &RetryPolicy) -> Self {
+        Self {
+            remaining: policy.retries,
+            window_ms: whole_ms(policy.backoff_base),
+            holds_slot: false,
+            retried: false,
+        }
+    }
+
+    /// Decides about a try that ended; `would_retry` is [`would_retry`]'s answer. The failed
+    /// try must already have left `breakers.requests` or `breakers.pending`, because a retry
+    /// budget is worked out from what is left.
+    pub fn decide(
+        &mut self,
+        policy: &RetryPolicy,
+        would_retry: bool,
+        breakers: &mut Breakers,
+        limits: &Thresholds,
+        draw: u64,
+    ) -> RetryDecision {
+        let was_success = self.holds_slot && !would_retry;
+        self.release(breakers);
+        if !would_retry {
+            return RetryDecision::No { was_success };
+        }
+        if self.remaining == 0 {
+            return RetryDecision::LimitExceeded;
+        }
+        // Spent even when the breaker refuses.
+        self.remaining -= 1;
+        if !breakers.allows_retry(limits) {
+            return RetryDecision::Overflow;
+        }
+        breakers.retries += 1;
+        self.holds_slot = true;
+        self.retried = true;
+        RetryDecision::After(self.next_backoff(policy, draw))
+    }
+
+    /// Gives the slot back; to be called when a request ends by anything but an outcome
+    /// (route timeout, client gone).
+    pub fn release(&mut self, breakers: &mut Breakers) {
+        if self.holds_slot {
+            breakers.retries = breakers.retries.saturating_sub(1);
+            self.holds_slot = false;
+        }
+    }
+
+    /// Uniform whole milliseconds below the window, which doubles up to its maximum.
+    fn next_backoff(&mut self, policy: &RetryPolicy, draw: u64) -> SimDuration {
+        let window = self.window_ms;
+        let max = whole_ms(policy.backoff_max).max(whole_ms(policy.backoff_base));
+        self.window_ms = if window < max / 2 { 2 * window } else { max };
+        SimDuration::from_ms(draw % u64::from(window))
+    }
+}
+
+/// Whole milliseconds, at least one.
+fn whole_ms(duration: SimDuration) -> u32 {
+    u32::try_from(duration.ns() / 1_000_000)
+        .unwrap_or(u32::MAX)
+        .max(1)
+}

@@ -1,0 +1,409 @@
+//! The events that cannot be cancelled: a ring of days, a sorted today, and a heap for what lies
+//! beyond the ring.
+//!
+//! A day is a power of two of nanoseconds wide. Most pushes only link the event into its day;
+//! sorting waits until the day comes, when about one event is in it. Days follow the rate of
+//! events: the width starts from a hint and moves by powers of two when days get crowded or too
+//! much falls beyond the ring. The order is always that of the keys, so no width can reach a result.
+
+use super::heap::{Entry, Heap};
+
+/// Days in the ring: one bit each in 64 words, and one bit per word in a summary.
+const DAYS: u64 = 4_096;
+/// Ends a list.
+const NIL: u32 = u32::MAX;
+/// Days are between 64 ns and 262 µs wide: narrow ones cost a heap operation at most, wide ones
+/// make today's list long.
+const SHIFT_MIN: u32 = 6;
+const SHIFT_MAX: u32 = 18;
+/// Where no rate is known: right for tens of thousands of events per second.
+const SHIFT_UNKNOWN: u32 = 14;
+/// Pushes between two looks at the width.
+const PUSHES_PER_REVIEW: u64 = 65_536;
+
+#[derive(Clone, Debug)]
+struct Slot<E> {
+    entry: Entry<E>,
+    next: u32,
+}
+
+/// Counts since the last review of the width.
+#[derive(Clone, Debug, Default)]
+struct Usage {
+    pushes: u64,
+    far: u64,
+    days: u64,
+}
+
+/// Entries by key.
+#[derive(Clone, Debug)]
+pub(super) struct Calendar<E> {
+    /// Everything up to and including day `today`; the first entry is last.
+    current: Vec<Entry<E>>,
+    today: u64,
+    shift: u32,
+    /// First slot of each day of the ring, for the days after `today` that it reaches.
+    heads: Box<[u32]>,
+    filled: [u64; 64],
+    filled_words: u64,
+    slots: Vec<Slot<E>>,
+    free: u32,
+    /// Pushed when its day lay beyond the ring; joins `current` directly.
+    far: Heap<E>,
+    usage: Usage,
+    pushes_per_review: u64,
+}
+
+impl<E: Copy> Calendar<E> {
+    /// An empty calendar for about this many events per second.
+    pub(super) fn new(events_per_second: f64) -> Self {
+        Self {
+            current: Vec::new(),
+            today: 0,
+            shift: shift_for(events_per_second),
+            heads: vec![NIL; DAYS as usize].into(),
+            filled: [0; 64],
+            filled_words: 0,
+            slots: Vec::new(),
+            free: NIL,
+            far: Heap::new(),
+            usage: Usage::default(),
+            pushes_per_review: PUSHES_PER_REVIEW,
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, entry: Entry<E>) {
+        self.usage.pushes += 1;
+        let day = entry.at >> self.shift;
+        if day <= self.today {
+            let place = self
+                .current
+                .partition_point(|other| other.key() > entry.key());
+            self.current.insert(place, entry);
+        } else if day - self.today < DAYS {
+            self.link(day, entry);
+        } else {
+            self.usage.far += 1;
+            self.far.push(entry);
+        }
+    }
+
+    /// Key of the first entry if it comes before `rival`; otherwise some key that does not.
+    ///
+    /// The calendar turns to no later day than the rival's, so that what the rival causes still
+    /// finds its day ahead.
+    #[inline]
+    pub(super) fn first_key_before(&mut self, rival: u128) -> u128 {
+        match self.current.last() {
+            Some(entry) => entry.key(),
+            None => self.turn(rival),
+        }
+    }
+
+    /// Key of the first entry, without turning to its day.
+    pub(super) fn first_key(&self) -> u128 {
+        if let Some(entry) = self.current.last() {
+            return entry.key();
+        }
+        let mut least = self.far.first().map_or(u128::MAX, Entry::key);
+        if let Some(day) = self.next_filled_day() {
+            let mut slot = self.heads[(day % DAYS) as usize];
+            while let Some(Slot { entry, next }) = self.slots.get(slot as usize) {
+                least = least.min(entry.key());
+                slot = *next;
+            }
+        }
+        least
+    }
+
+    /// Takes the entry that [`Self::first_key_before`] found.
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<Entry<E>> {
+        self.current.pop()
+    }
+
+    /// Notes that the clock moved to `now` without this calendar: no entry lies before.
+    #[inline]
+    pub(super) fn skip_to(&mut self, now: u64) {
+        if self.current.is_empty() {
+            self.today = self.today.max(now >> self.shift);
+        }
+    }
+
+    /// Turns to the next day that has entries, unless it lies after the rival's day.
+    fn turn(&mut self, rival: u128) -> u128 {
+        if self.usage.pushes >= self.pushes_per_review {
+            self.review();
+            // A wider today may have entries now.
+            if let Some(entry) = self.current.last() {
+                return entry.key();
+            }
+        }
+        let ring = self.next_filled_day().unwrap_or(u64::MAX);
+        let far = self
+            .far
+            .first()
+            .map_or(u64::MAX, |entry| entry.at >> self.shift);
+        let day = ring.min(far);
+        if day > (rival >> 64) as u64 >> self.shift {
+            return u128::MAX;
+        }
+        self.today = day;
+        self.usage.days += 1;
+        if ring == day {
+            self.unlink_day(day);
+        }
+        while let Some(entry) = self.far.first()
+            && entry.at >> self.shift == day
+        {
+            self.current.extend(self.far.pop());
+        }
+        if self.current.len() > 1 {
+            self.current
+                .sort_unstable_by_key(|entry| std::cmp::Reverse(entry.key()));
+        }
+        self.current.last().map_or(u128::MAX, Entry::key)
+    }
+
+    /// Adds an entry to a day of the ring.
+    #[inline]
+    fn link(&mut self, day: u64, entry: Entry<E>) {
+        let position = (day % DAYS) as usize;
+        let slot = Slot {
+            entry,
+            next: self.heads[position],
+        };
+        if self.free == NIL {
+            let number = u32::try_from(self.slots.len()).expect("fewer than 2^32 events");
+            assert!(number != NIL, "fewer than 2^32 events");
+            self.heads[position] = number;
+            self.slots.push(slot);
+        } else {
+            self.heads[position] = self.free;
+            let place = &mut self.slots[self.free as usize];
+            self.free = place.next;
+            *place = slot;
+        }
+        self.filled[position / 64] |= 1 << (position % 64);
+        self.filled_words |= 1 << (position / 64);
+    }
+
+    /// Moves a day of the ring into `current`, unsorted.
+    fn unlink_day(&mut self, day: u64) {
+        let position = (day % DAYS) as usize;
+        let mut slot = std::mem::replace(&mut self.heads[position], NIL);
+        while slot != NIL {
+            let place = &mut self.slots[slot as usize];
+            self.current.push(place.entry);
+            let next = std::mem::replace(&mut place.next, self.free);
+            self.free = slot;
+            slot = next;
+        }
+        let word = &mut self.filled[position / 64];
+        *word &= !(1 << (position % 64));
+        if *word == 0 {
+            self.filled_words &= !(1 << (position / 64));
+        }
+    }
+
+    /// The first day after today that has entries in the ring.
+    #[inline]
+    fn next_filled_day(&self) -> Option<u64> {
+        let from = ((self.today + 1) % DAYS) as u32;
+        let (word, bit) = (from / 64, from % 64);
+        let rest = self.filled[word as usize] >> bit;
+        if rest != 0 {
+            return Some(self.today + 1 + u64::from(rest.trailing_zeros()));
+        }
+        if self.filled_words == 0 {
+            return None;
+        }
+        // Later words first, then round to this word's beginning.
+        let turned = self.filled_words.rotate_right((word + 1) % 64);
+        let word = (word + 1 + turned.trailing_zeros()) % 64;
+        let position = word * 64 + self.filled[word as usize].trailing_zeros();
+        Some(self.today + 1 + u64::from(position.wrapping_sub(from)) % DAYS)
+    }
+
+    /// Fits the width of a day to what the last pushes needed. Called between two days.
+    #[cold]
+    fn review(&mut self) {
+        let usage = std::mem::take(&mut self.usage);
+        let crowded = usage.pushes / usage.days.max(1);
+        if crowded > 8 && self.shift > SHIFT_MIN {
+            self.change_shift(self.shift - 1);
+        } else if crowded < 2 && usage.far > usage.pushes / 8 && self.shift < SHIFT_MAX {
+            self.change_shift(self.shift + 1);
+        }
+    }
+
+    /// Files everything anew under days of another width.
+    fn change_shift(&mut self, shift: u32) {
+        let mut entries = std::mem::take(&mut self.current);
+        while let Some(day) = self.next_filled_day() {
+            self.unlink_day(day);
+        }
+        entries.append(&mut self.current);
+        // The last moment of today: with `current` empty, everything up to it has been popped.
+        let reached = (self.today << self.shift) | ((1 << self.shift) - 1);
+        self.shift = shift;
+        self.today = reached >> shift;
+        // A wider today may reach into what lay beyond the ring.
+        while let Some(entry) = self.far.first()
+            && entry.at >> shift <= self.today
+        {
+            entries.extend(self.far.pop());
+        }
+        for &entry in &entries {
+            self.push(entry);
+        }
+        self.usage = Usage::default();
+    }
+}
+
+/// The width for about one event per day: log2 of nanoseconds.
+fn shift_for(events_per_second: f64) -> u32 {
+    let gap_ns = 1e9 / events_per_second;
+    if !gap_ns.is_finite() {
+        return SHIFT_UNKNOWN;
+    }
+    (gap_ns as u64).max(1).ilog2().clamp(SHIFT_MIN, SHIFT_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::heap::key;
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Push {
+            delay: u64,
+        },
+        Pop,
+        /// The clock moves on for another reason, unless an entry comes first.
+        Skip {
+            delay: u64,
+        },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let delay = prop_oneof![
+            0_u64..4,
+            0_u64..10_000,
+            0_u64..10_000_000,
+            0_u64..10_000_000_000,
+        ];
+        prop_oneof![
+            5 => delay.clone().prop_map(|delay| Step::Push { delay }),
+            4 => Just(Step::Pop),
+            1 => delay.prop_map(|delay| Step::Skip { delay }),
+        ]
+    }
+
+    /// Compares with the heap, whose order is simple enough to trust.
+    fn check(steps: &[Step], shift: u32, pushes_per_review: u64) {
+        let mut calendar = Calendar::new(0.0);
+        (calendar.shift, calendar.pushes_per_review) = (shift, pushes_per_review);
+        let mut heap = Heap::new();
+        let (mut now, mut sequence) = (0, 0);
+        for &step in steps
+            .iter()
+            .chain(std::iter::repeat_n(&Step::Pop, steps.len()))
+        {
+            match step {
+                Step::Push { delay } => {
+                    sequence += 1;
+                    let entry = Entry {
+                        at: now + delay,
+                        sequence,
+                        event: sequence,
+                    };
+                    calendar.push(entry);
+                    heap.push(entry);
+                }
+                Step::Pop => {
+                    let expected = heap.pop().map(|entry| entry.key());
+                    assert_eq!(calendar.first_key(), expected.unwrap_or(u128::MAX));
+                    assert_eq!(
+                        calendar.first_key_before(u128::MAX),
+                        expected.unwrap_or(u128::MAX)
+                    );
+                    assert_eq!(calendar.pop().map(|entry| entry.key()), expected);
+                    now = expected.map_or(now, |first| (first >> 64) as u64);
+                }
+                Step::Skip { delay } => {
+                    let rival = key(now + delay, sequence);
+                    let first = heap.first().map_or(u128::MAX, Entry::key);
+                    let found = calendar.first_key_before(rival);
+                    if first < rival {
+                        assert_eq!(found, first);
+                    } else {
+                        assert!(found >= rival);
+                        now += delay;
+                        calendar.skip_to(now);
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn no_width_and_no_change_of_width_affects_the_order(
+            steps in prop::collection::vec(step(), 0..400),
+            pushes_per_review in 1_u64..50,
+        ) {
+            for shift in [SHIFT_MIN, 10, SHIFT_UNKNOWN, SHIFT_MAX] {
+                check(&steps, shift, pushes_per_review);
+            }
+        }
+    }
+
+    /// The width after half a million events of a steady rate.
+    fn settled(shift: u32, events_per_second: u64, waiting: u64) -> u32 {
+        let mut calendar = Calendar::new(0.0);
+        calendar.shift = shift;
+        let gap = 1_000_000_000 / events_per_second;
+        let delay = gap * waiting;
+        for sequence in 0..waiting {
+            calendar.push(Entry {
+                at: sequence * gap,
+                sequence,
+                event: (),
+            });
+        }
+        for sequence in waiting..500_000 {
+            calendar.first_key_before(u128::MAX);
+            let at = calendar.pop().unwrap().at + delay;
+            calendar.push(Entry {
+                at,
+                sequence,
+                event: (),
+            });
+        }
+        calendar.shift
+    }
+
+    #[test]
+    fn the_width_follows_the_rate() {
+        assert_eq!(
+            settled(SHIFT_UNKNOWN, 35_000, 500),
+            SHIFT_UNKNOWN,
+            "about right stays"
+        );
+        assert!(
+            settled(SHIFT_MAX, 1_000_000, 5_000) < 15,
+            "crowded days get shorter"
+        );
+        assert!(
+            settled(8, 35_000, 500) > 10,
+            "days get longer when the ring is too short"
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! Many runs and what they say together.
+//!
+//! Parallelism belongs between replications, never inside a run: each is single-threaded and
+//! seeded by its number, and results are merged by number, so the number of threads changes
+//! nothing but the time it takes.
+
+pub mod bench;
+pub mod replicate;
+
+pub use bench::{BenchResult, bench, bench_w1, w1_plan};
+pub use replicate::replicate;

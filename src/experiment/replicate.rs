@@ -1,0 +1,45 @@
+//! Independent repetitions of one plan, on threads.
+
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use crate::engine::Seed;
+use crate::observe::Record;
+use crate::simulation::{Control, Outcome, Plan, record, run};
+
+/// Runs `replications` of a plan and merges them by number. `threads`: how many at once; `None` is one per core.
+pub fn replicate(
+    plan: &Plan,
+    seed: u64,
+    replications: u32,
+    threads: Option<usize>,
+    control: &Control<'_>,
+) -> Record {
+    let count = replications.max(1);
+    let shares = Mutex::new(vec![0.0_f64; count as usize]);
+    let one = |number: u32| -> Outcome {
+        let report = |share: f64| {
+            if let (Some(progress), Ok(mut shares)) = (control.progress, shares.lock()) {
+                shares[number as usize] = share;
+                progress(shares.iter().sum::<f64>() / f64::from(count));
+            }
+        };
+        let control = Control {
+            progress: control.progress.is_some().then_some(&report),
+            ..*control
+        };
+        run(plan, Seed::new(seed).replication(number), &control)
+    };
+    let outcomes: Vec<Outcome> = if count == 1 || threads == Some(1) {
+        (0..count).map(one).collect()
+    } else {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.unwrap_or(0))
+            .build();
+        let all = || (0..count).into_par_iter().map(one).collect();
+        // Without threads (a sandbox may forbid them) the same runs are made one after another.
+        pool.map_or_else(|_| (0..count).map(one).collect(), |pool| pool.install(all))
+    };
+    record(plan, seed, &outcomes)
+}

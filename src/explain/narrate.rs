@@ -1,0 +1,381 @@
+//! The story of one request as sentences.
+
+use crate::data_plane::Reason;
+use crate::data_plane::retry::{RetryDecision, TryOutcome};
+use crate::data_plane::trail::{DomainMatch, PickWhy};
+use crate::simulation::Story;
+use crate::units::{Origin, SimDuration};
+use crate::xds::route::{AbortStatus, Fault, Forward, Rewrite};
+use crate::xds::{Action, LbPolicy, Route, Snapshot, VirtualHost};
+
+/// One sentence per decision, in the order in which they were made.
+pub fn narrate(snapshot: &Snapshot, story: &Story) -> Vec<String> {
+    let teller = Teller { snapshot, story };
+    let mut sentences: Vec<String> = Vec::new();
+    if story.route_config.is_none() {
+        sentences.push(teller.without_http());
+    }
+    for reason in &story.reasons {
+        sentences.push(teller.sentence(reason));
+        if let Reason::RouteMatched { .. } = reason {
+            sentences.extend(teller.settings());
+        }
+    }
+    sentences.push(teller.end());
+    sentences
+}
+
+struct Teller<'a> {
+    snapshot: &'a Snapshot,
+    story: &'a Story,
+}
+
+impl Teller<'_> {
+    fn vhost(&self, index: usize) -> Option<&VirtualHost> {
+        let config = &self.snapshot.route_configs[self.story.route_config?];
+        config.virtual_hosts.get(index)
+    }
+
+    fn route(&self, index: usize) -> Option<&Route> {
+        let vhost = self.story.reasons.iter().find_map(|reason| match reason {
+            Reason::VirtualHostMatched { vhost, .. } => Some(*vhost),
+            _ => None,
+        })?;
+        self.vhost(vhost)?.routes.get(index)
+    }
+
+    fn matched(&self) -> Option<&Route> {
+        let (vhost, route) = self.story.route?;
+        self.vhost(vhost)?.routes.get(route)
+    }
+
+    fn forward(&self) -> Option<&Forward> {
+        match &self.matched()?.action {
+            Action::Forward(forward) => Some(forward),
+            _ => None,
+        }
+    }
+
+    fn fault(&self) -> Option<&Fault> {
+        self.matched()?.fault.as_ref()
+    }
+
+    /// ` (vs.yaml:12)`, or nothing for built-in defaults.
+    fn at(&self, origin: Origin) -> String {
+        if origin.is_built_in() {
+            String::new()
+        } else {
+            format!(" ({})", self.snapshot.origins.place(origin))
+        }
+    }
+
+    fn route_name(&self, index: usize) -> String {
+        let Some(route) = self.route(index) else {
+            return format!("route {}", index + 1);
+        };
+        let name = if route.name.is_empty() || &*route.name == "default" {
+            String::new()
+        } else {
+            format!(" `{}`", route.name)
+        };
+        format!("route {}{name}{}", index + 1, self.at(route.origin))
+    }
+
+    /// The request met no HTTP routing in a proxy.
+    fn without_http(&self) -> String {
+        let cluster = &self.story.request.cluster;
+        match cluster.as_str() {
+            "" if self.story.request.details == "-" => {
+                "the client has no sidecar: Kubernetes alone chose the pod, and no Istio rule applies"
+                    .to_owned()
+            }
+            "" => "no listener of the sidecar takes this port, and unknown destinations are blocked"
+                .to_owned(),
+            "PassthroughCluster" => "no listener of the sidecar takes this port: the connection is passed through as it is (outboundTrafficPolicy ALLOW_ANY)".to_owned(),
+            cluster => format!("the listener handles the bytes as TCP, without HTTP rules: `{cluster}`"),
+        }
+    }
+
+    fn sentence(&self, reason: &Reason) -> String {
+        match reason {
+            Reason::VirtualHostMatched { vhost, domain, how } => {
+                self.vhost_matched(*vhost, domain, *how)
+            }
+            Reason::NoVirtualHost => {
+                "no virtual host has a domain that fits the Host header".to_owned()
+            }
+            Reason::RouteSkipped { route, why } => {
+                format!(
+                    "{} does not match: {}",
+                    self.route_name(*route),
+                    why.describe()
+                )
+            }
+            Reason::RouteMatched { route } => format!("{} matches", self.route_name(*route)),
+            Reason::NoRoute { .. } => "no route of the virtual host matches".to_owned(),
+            Reason::WeightedPick {
+                index,
+                draw_mod,
+                total,
+            } => self.weighted(*index, *draw_mod, *total),
+            Reason::PathRewritten { from, to } => format!("the path `{from}` becomes `{to}`"),
+            Reason::AuthorityRewritten { to } => format!("the Host header becomes `{to}`"),
+            Reason::Redirect { status } => format!("the route answers with a redirect ({status})"),
+            Reason::DirectResponse { status } => format!("the route answers itself with {status}"),
+            Reason::FaultDelay { delay } => {
+                self.fault_said(&format!("delays the request by {delay}"))
+            }
+            Reason::FaultAbort { status } => self.fault_said(&match status {
+                AbortStatus::Http(status) => {
+                    format!("answers with {status} instead of the upstream")
+                }
+                AbortStatus::Grpc(status) => {
+                    format!("answers with grpc-status {status} instead of the upstream")
+                }
+            }),
+            Reason::FaultNot { delay } => self.fault_escaped(*delay),
+            Reason::ClusterMissing { cluster, status } => format!(
+                "the proxy knows no cluster `{cluster}` (the host or subset does not exist, or is out of scope): {status} NC"
+            ),
+            Reason::HostPicked {
+                host,
+                candidates,
+                priority,
+                policy,
+                why,
+            } => self.picked(*host, *candidates, *priority, *policy, why),
+            Reason::HostRejected { host } => {
+                format!(
+                    "{} was tried before: another is picked (previous_hosts)",
+                    self.host(*host)
+                )
+            }
+            Reason::Panic { priority } => format!(
+                "too few hosts of priority {priority} are healthy: all of them are used (panic threshold)"
+            ),
+            Reason::NoHost => "the load balancer has no healthy host".to_owned(),
+            Reason::Overflow { which } => {
+                format!("the circuit breaker `{}` is full", which.as_str())
+            }
+            Reason::Retry { outcome, decision } => self.retry(outcome, decision),
+            Reason::Ejected { host, kind, until } => {
+                format!(
+                    "{} is ejected ({kind:?}) until {until} at least",
+                    self.host(*host)
+                )
+            }
+            Reason::Timeout {
+                per_try: true,
+                after,
+            } => format!("the try took longer than perTryTimeout {after}"),
+            Reason::Timeout {
+                per_try: false,
+                after,
+            } => format!(
+                "the request took longer than the route's timeout {after}{}",
+                self.forward()
+                    .map_or_else(String::new, |f| self.at(f.timeout_origin))
+            ),
+            Reason::Denied { policy } => match policy {
+                Some(policy) => format!("AuthorizationPolicy `{policy}` refuses the request"),
+                None => "no ALLOW policy matches: the request is refused".to_owned(),
+            },
+        }
+    }
+
+    fn vhost_matched(&self, index: usize, domain: &str, how: DomainMatch) -> String {
+        let how = match how {
+            DomainMatch::Exact => format!("has the domain `{domain}`"),
+            DomainMatch::Suffix | DomainMatch::Prefix => {
+                format!("has the wildcard domain `{domain}`")
+            }
+            DomainMatch::Any => "takes every host that no other takes".to_owned(),
+        };
+        let Some(vhost) = self.vhost(index) else {
+            return format!("the virtual host {how}");
+        };
+        let object = if vhost.origin.is_built_in() {
+            String::new()
+        } else {
+            format!(", from {}", self.snapshot.origins.describe(vhost.origin))
+        };
+        format!("virtual host `{}` {how}{object}", vhost.name)
+    }
+
+    /// What the matched route asks for besides its clusters.
+    fn settings(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        let Some(forward) = self.forward() else {
+            return said;
+        };
+        match &forward.rewrite {
+            Some(Rewrite::Prefix(to)) => said.push(format!(
+                "its rewrite replaces the matched path by `{to}`: the upstream sees `{}`",
+                self.story.request.path
+            )),
+            Some(Rewrite::Regex { .. }) => {
+                said.push(format!(
+                    "its rewrite makes the path `{}`",
+                    self.story.request.path
+                ));
+            }
+            None => {}
+        }
+        if let Some(authority) = &forward.authority {
+            said.push(format!("the Host header becomes `{authority}`"));
+        }
+        let timeout = forward.timeout.filter(|t| !t.is_zero());
+        if let Some(timeout) = timeout {
+            said.push(format!(
+                "its timeout is {timeout}, all tries together{}",
+                self.at(forward.timeout_origin)
+            ));
+        }
+        for mirror in &forward.mirrors {
+            said.push(format!(
+                "{} of the requests are copied to `{}`{}",
+                mirror.fraction,
+                mirror.cluster,
+                self.at(mirror.origin)
+            ));
+        }
+        said
+    }
+
+    fn weighted(&self, index: usize, draw: u64, total: u64) -> String {
+        let name = self.story.clusters.get(index).map_or("?", String::as_str);
+        let Some(cluster) = self.forward().and_then(|f| f.clusters.get(index)) else {
+            return format!("the weighted pick falls on `{name}`");
+        };
+        format!(
+            "weight {} of {total}: the request's number {draw} falls on `{name}`{}",
+            cluster.weight,
+            self.at(cluster.origin)
+        )
+    }
+
+    fn fault_said(&self, what: &str) -> String {
+        let origin = self.fault().map_or(Origin::BUILT_IN, |f| f.origin);
+        format!("the route's fault{} {what}", self.at(origin))
+    }
+
+    fn fault_escaped(&self, delay: bool) -> String {
+        let fault = self.fault();
+        let share = fault.and_then(|f| {
+            if delay {
+                f.delay.map(|(share, _)| share)
+            } else {
+                f.abort.map(|(share, _)| share)
+            }
+        });
+        let what = if delay { "delay" } else { "abort" };
+        let share = share.map_or_else(String::new, |share| format!(" of {share}"));
+        let origin = fault.map_or(Origin::BUILT_IN, |f| f.origin);
+        format!(
+            "the injected {what}{share}{} does not hit this request",
+            self.at(origin)
+        )
+    }
+
+    fn host(&self, host: u32) -> String {
+        let name = self.story.hosts.get(host as usize);
+        name.map_or_else(|| format!("host {host}"), |name| format!("pod {name}"))
+    }
+
+    fn picked(
+        &self,
+        host: u32,
+        candidates: u32,
+        priority: u32,
+        policy: LbPolicy,
+        why: &PickWhy,
+    ) -> String {
+        let policy = match policy {
+            LbPolicy::RoundRobin => "ROUND_ROBIN",
+            LbPolicy::LeastRequest { .. } => "LEAST_REQUEST",
+            LbPolicy::Random => "RANDOM",
+            LbPolicy::RingHash { .. } => "RING_HASH",
+            LbPolicy::Maglev { .. } => "MAGLEV",
+            LbPolicy::ClusterProvided => "the original destination",
+        };
+        let why = match why {
+            PickWhy::Turn => "it is its turn".to_owned(),
+            PickWhy::Schedule => "by weight".to_owned(),
+            PickWhy::FewestActive { active, choices } => {
+                format!("the fewest requests ({active}) of {choices} random choices")
+            }
+            PickWhy::Random => "at random".to_owned(),
+            PickWhy::Hash { hash } => format!("by the request's hash {hash:016x}"),
+            PickWhy::RandomHash => "at random: the request has nothing to hash".to_owned(),
+        };
+        let level = if priority == 0 {
+            String::new()
+        } else {
+            format!(" of priority {priority}")
+        };
+        let of = match candidates {
+            1 => "the only endpoint".to_owned(),
+            n => format!("one of {n} endpoints"),
+        };
+        format!(
+            "{} is picked, {of}{level}: {policy}, {why}",
+            self.host(host)
+        )
+    }
+
+    fn retry(&self, outcome: &TryOutcome, decision: &RetryDecision) -> String {
+        let what = match outcome {
+            TryOutcome::Response { status, .. } => format!("the try was answered with {status}"),
+            TryOutcome::Reset(reason) => {
+                let (status, flags, _) = reason.reply();
+                format!("the try failed ({status} {flags})")
+            }
+        };
+        let retry = self.forward().and_then(|f| f.retry.as_ref());
+        let policy = retry.map_or_else(String::new, |r| {
+            if r.origin.is_built_in() {
+                format!(" (default policy: {} retries on {})", r.retries, r.on_text)
+            } else {
+                self.at(r.origin)
+            }
+        });
+        match decision {
+            RetryDecision::No { was_success: true } => format!("{what}: the retry is over"),
+            RetryDecision::No { was_success: false } => format!("{what}: not retried{policy}"),
+            RetryDecision::LimitExceeded => format!("{what}, and the retries are used up{policy}"),
+            RetryDecision::Overflow => format!("{what}; the breaker for retries is full"),
+            RetryDecision::After(delay) => {
+                let wait = if *delay == SimDuration::ZERO {
+                    "at once".to_owned()
+                } else {
+                    format!("after {delay}")
+                };
+                format!("{what}: tried again {wait}{policy}")
+            }
+        }
+    }
+
+    fn end(&self) -> String {
+        let r = &self.story.request;
+        let flags = if r.flags == "-" {
+            String::new()
+        } else {
+            format!(" with flags {}", r.flags)
+        };
+        let by = if r.workload.is_empty() {
+            format!("({})", r.details)
+        } else {
+            format!("from {}", r.workload)
+        };
+        let status = if r.status == 0 {
+            "no answer".to_owned()
+        } else {
+            format!("answer {}", r.status)
+        };
+        let tries = match r.attempts {
+            0 | 1 => String::new(),
+            n => format!(", {n} tries"),
+        };
+        format!("{status}{flags} {by} after {}{tries}", r.duration)
+    }
+}

@@ -1,0 +1,225 @@
+//! One cluster's statistics under Envoy's own names (`source/common/upstream/upstream_impl.h`,
+//! `ALL_CLUSTER_STATS`; `outlier_detection_impl.h`).
+
+use std::collections::BTreeMap;
+
+use super::tally::Tally;
+
+/// Counters and gauges of one (client workload, cluster), summed over its proxies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterStats {
+    values: [u64; Stat::COUNT],
+    /// Final statuses as the router charged them, by status code.
+    completed: Tally<u16>,
+    /// Statuses of answers that were discarded for a retry.
+    retried: Tally<u16>,
+}
+
+impl Default for ClusterStats {
+    fn default() -> Self {
+        Self {
+            values: [0; Stat::COUNT],
+            completed: Tally::default(),
+            retried: Tally::default(),
+        }
+    }
+}
+
+macro_rules! stats {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
+        /// A statistic of a cluster.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Stat { $($(#[$doc])* $variant),* }
+
+        impl Stat {
+            /// Every statistic.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            const COUNT: usize = Self::ALL.len();
+
+            /// Envoy's name below `cluster.<name>.`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+    };
+}
+
+stats! {
+    /// Tries that were attached to a connection.
+    RqTotal = "upstream_rq_total";
+    /// Requests that had to wait for a connection.
+    RqPendingTotal = "upstream_rq_pending_total";
+    /// Requests refused by `max_pending_requests`.
+    RqPendingOverflow = "upstream_rq_pending_overflow";
+    /// Requests refused by `max_requests`.
+    RqActiveOverflow = "upstream_rq_active_overflow";
+    /// Waiting requests failed by a connection failure.
+    RqPendingFailureEject = "upstream_rq_pending_failure_eject";
+    /// Waiting requests that were cancelled.
+    RqCancelled = "upstream_rq_cancelled";
+    /// Tries ended by the route timeout.
+    RqTimeout = "upstream_rq_timeout";
+    /// Tries ended by their own timeout.
+    RqPerTryTimeout = "upstream_rq_per_try_timeout";
+    /// Resets received.
+    RqRxReset = "upstream_rq_rx_reset";
+    /// Resets sent.
+    RqTxReset = "upstream_rq_tx_reset";
+    /// Retries scheduled.
+    RqRetry = "upstream_rq_retry";
+    /// Retried requests that ended in something not retriable.
+    RqRetrySuccess = "upstream_rq_retry_success";
+    /// Retries refused by `max_retries` or the budget.
+    RqRetryOverflow = "upstream_rq_retry_overflow";
+    /// Requests whose retries were used up.
+    RqRetryLimitExceeded = "upstream_rq_retry_limit_exceeded";
+    /// Back-offs by the exponential strategy.
+    RqRetryBackoffExponential = "upstream_rq_retry_backoff_exponential";
+    /// Connections opened.
+    CxTotal = "upstream_cx_total";
+    /// HTTP/1 connections opened.
+    CxHttp1Total = "upstream_cx_http1_total";
+    /// HTTP/2 connections opened.
+    CxHttp2Total = "upstream_cx_http2_total";
+    /// Connections not opened because of `max_connections`, or opened past it.
+    CxOverflow = "upstream_cx_overflow";
+    /// Connections that failed to be made, timeouts included.
+    CxConnectFail = "upstream_cx_connect_fail";
+    /// Connections not made in time.
+    CxConnectTimeout = "upstream_cx_connect_timeout";
+    /// Requests for which no host was found.
+    CxNoneHealthy = "upstream_cx_none_healthy";
+    /// Connections closed for age without requests.
+    CxIdleTimeout = "upstream_cx_idle_timeout";
+    /// Connections closed after `maxRequestsPerConnection`.
+    CxMaxRequests = "upstream_cx_max_requests";
+    /// Connections closed after `maxConnectionDuration`.
+    CxMaxDurationReached = "upstream_cx_max_duration_reached";
+    /// Connections closed.
+    CxDestroy = "upstream_cx_destroy";
+    /// Connections closed with a request in flight, by this side.
+    CxDestroyLocalWithActiveRq = "upstream_cx_destroy_local_with_active_rq";
+    /// Connections closed with a request in flight, by the other side.
+    CxDestroyRemoteWithActiveRq = "upstream_cx_destroy_remote_with_active_rq";
+    /// Picks made in panic mode.
+    LbHealthyPanic = "lb_healthy_panic";
+    /// Ejections carried out.
+    EjectionsEnforcedTotal = "outlier_detection.ejections_enforced_total";
+    /// Ejections carried out for consecutive 5xx.
+    EjectionsEnforced5xx = "outlier_detection.ejections_enforced_consecutive_5xx";
+    /// Ejections carried out for consecutive gateway failures.
+    EjectionsEnforcedGateway = "outlier_detection.ejections_enforced_consecutive_gateway_failure";
+    /// Ejections carried out for consecutive local-origin failures.
+    EjectionsEnforcedLocal = "outlier_detection.ejections_enforced_consecutive_local_origin_failure";
+    /// Consecutive 5xx counts that reached their threshold.
+    EjectionsDetected5xx = "outlier_detection.ejections_detected_consecutive_5xx";
+    /// Consecutive gateway failure counts that reached their threshold.
+    EjectionsDetectedGateway = "outlier_detection.ejections_detected_consecutive_gateway_failure";
+    /// Consecutive local-origin counts that reached their threshold.
+    EjectionsDetectedLocal = "outlier_detection.ejections_detected_consecutive_local_origin_failure";
+    /// Ejections refused by `maxEjectionPercent`.
+    EjectionsOverflow = "outlier_detection.ejections_overflow";
+    /// Hosts ejected at the end of the run (gauge).
+    EjectionsActive = "outlier_detection.ejections_active";
+    /// Connections at the end of the run (gauge).
+    CxActive = "upstream_cx_active";
+    /// Requests in flight at the end of the run (gauge).
+    RqActive = "upstream_rq_active";
+    /// Requests waiting at the end of the run (gauge).
+    RqPendingActive = "upstream_rq_pending_active";
+    /// Copies sent by mirroring to this cluster (charged under `internal.` in Envoy).
+    InternalRq = "internal.upstream_rq_completed";
+}
+
+impl ClusterStats {
+    /// Adds one.
+    #[inline]
+    pub fn inc(&mut self, stat: Stat) {
+        self.values[stat as usize] += 1;
+    }
+
+    /// Adds `n`.
+    pub fn add(&mut self, stat: Stat, n: u64) {
+        self.values[stat as usize] += n;
+    }
+
+    /// Current value.
+    pub fn get(&self, stat: Stat) -> u64 {
+        self.values[stat as usize]
+    }
+
+    /// Charges a final status.
+    pub fn complete(&mut self, status: u16) {
+        self.completed.inc(status);
+    }
+
+    /// Charges a status that was discarded for a retry.
+    pub fn discard(&mut self, status: u16) {
+        self.retried.inc(status);
+    }
+
+    /// True when nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.values.iter().all(|v| *v == 0) && self.completed.is_empty()
+    }
+
+    /// Adds another's counts.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.values.iter_mut().zip(&other.values) {
+            *mine += theirs;
+        }
+        self.completed.merge(&other.completed);
+        self.retried.merge(&other.retried);
+    }
+
+    /// Forgets everything (the end of warm-up).
+    pub fn clear(&mut self) {
+        self.values = [0; Stat::COUNT];
+        self.completed.clear();
+        self.retried.clear();
+    }
+
+    /// All values by Envoy's names, per-code and per-class statuses included.
+    pub fn named(&self) -> BTreeMap<String, u64> {
+        let mut all: BTreeMap<String, u64> = Stat::ALL
+            .iter()
+            .map(|s| (s.name().to_owned(), self.get(*s)))
+            .collect();
+        by_status(&mut all, "", &self.completed);
+        by_status(&mut all, "retry.", &self.retried);
+        all
+    }
+}
+
+/// Adds `upstream_rq_503`, `upstream_rq_5xx` and `upstream_rq_completed` under a prefix.
+fn by_status(all: &mut BTreeMap<String, u64>, prefix: &str, statuses: &Tally<u16>) {
+    let mut completed = 0;
+    for (status, n) in statuses.sorted() {
+        completed += n;
+        all.insert(format!("{prefix}upstream_rq_{status}"), n);
+        *all.entry(format!("{prefix}upstream_rq_{}xx", status / 100))
+            .or_insert(0) += n;
+    }
+    if prefix.is_empty() || completed > 0 {
+        all.insert(format!("{prefix}upstream_rq_completed"), completed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn final_and_retried_statuses_are_kept_apart() {
+        let mut stats = ClusterStats::default();
+        stats.complete(200);
+        stats.discard(503);
+        stats.discard(500);
+        let named = stats.named();
+        assert_eq!(named["upstream_rq_2xx"], 1);
+        assert_eq!(named["upstream_rq_completed"], 1);
+        assert_eq!(named["retry.upstream_rq_5xx"], 2);
+        assert!(!named.contains_key("upstream_rq_5xx"));
+    }
+}

@@ -1,0 +1,16 @@
+//! Writes down what happened; never decides anything.
+//!
+//! [`Recorder`] counts by id while a run goes on; [`Record`] is the finished result with
+//! names. Sees ids, flags and times, no behaviour.
+
+pub mod envoy_stats;
+pub mod histogram;
+pub mod record;
+pub mod recorder;
+pub mod tally;
+
+pub use envoy_stats::{ClusterStats, Stat};
+pub use histogram::Histogram;
+pub use record::Record;
+pub use recorder::Recorder;
+pub use tally::Tally;

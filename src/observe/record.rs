@@ -1,0 +1,260 @@
+//! The finished result of a run: plain, ordered, versioned.
+//!
+//! A function of (inputs, seed, version) and nothing else. Replications are merged by
+//! number: counts add up, histograms merge, and each headline figure keeps its value per
+//! replication so that a confidence interval can be given. Counts cover the time after
+//! warm-up. Names are Envoy's own for cluster statistics (`source/common/upstream/…`).
+
+use std::collections::BTreeMap;
+
+use super::Histogram;
+use crate::units::{SimDuration, SimTime};
+
+/// Version of the record's shape; also the `schema` of the JSON output.
+pub const SCHEMA: &str = "towtank.run/v1";
+
+/// Everything one `run` found out.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// Scenario name.
+    pub scenario: String,
+    /// Seed.
+    pub seed: u64,
+    /// Replications merged in.
+    pub replications: u32,
+    /// Virtual time during which load was offered (longest load when it stops by count).
+    pub duration: SimDuration,
+    /// Virtual time before counting began.
+    pub warm_up: SimDuration,
+    /// Virtual time at which the last event happened (replication 0).
+    pub ended_at: SimTime,
+    /// Why it ended.
+    pub ended: Ended,
+    /// 64-bit digest over everything below, all replications.
+    pub digest: u64,
+    /// Hops (attempts that were sent to an endpoint), all replications, warm-up included.
+    pub hops: u64,
+    /// Events processed, all replications, warm-up included.
+    pub events: u64,
+    /// One per load, in the scenario's order.
+    pub clients: Vec<ClientRecord>,
+    /// One per (client workload, cluster) that was used, in name order.
+    pub clusters: Vec<ClusterRecord>,
+    /// One per pod that could receive requests, in (workload, pod) order.
+    pub endpoints: Vec<EndpointRecord>,
+    /// Who called whom, in name order.
+    pub edges: Vec<EdgeRecord>,
+    /// One per workload that took part, in name order.
+    pub workloads: Vec<WorkloadRecord>,
+    /// Time series, one per client, in the order of `clients`.
+    pub series: Series,
+    /// Single requests, when they were asked for (`curl`, `--out-dir`), in order of completion.
+    pub requests: Vec<RequestRecord>,
+    /// What was taken for granted: sentences.
+    pub assumed: Vec<String>,
+    /// Warnings: sentences with file and line.
+    pub warnings: Vec<String>,
+    /// Configuration that was read and is not simulated: sentences with file and line.
+    pub not_simulated: Vec<String>,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// The scenario was played to its end and every request was answered.
+    #[default]
+    Complete,
+    /// The scenario was played to its end; some requests were still in flight when the drain time was over.
+    InFlight,
+    /// Interrupted (Ctrl-C): what was simulated so far.
+    Interrupted,
+    /// The limit of work in flight was reached.
+    TooMuchInFlight,
+}
+
+/// What one load saw.
+#[derive(Clone, Debug, Default)]
+pub struct ClientRecord {
+    /// Name of the load.
+    pub name: String,
+    /// Workload (`namespace/name`) or `outside`.
+    pub from: String,
+    /// URL it called.
+    pub url: String,
+    /// Requests that were started after warm-up.
+    pub started: u64,
+    /// Requests that ended (started after warm-up).
+    pub requests: u64,
+    /// Of those started, still in flight at the end.
+    pub in_flight: u64,
+    /// Status (`0` when the client left) → requests.
+    pub statuses: BTreeMap<String, u64>,
+    /// Flags (`-` for none) → requests.
+    pub flags: BTreeMap<String, u64>,
+    /// Tries of the client's own proxy → requests; 0: answered without a try.
+    pub attempts: BTreeMap<u32, u64>,
+    /// From start to last byte, all requests.
+    pub latency: Histogram,
+    /// Headline figures per replication, in replication order: (requests per second, error share, p50, p99 in ms).
+    pub per_replication: Vec<Headline>,
+}
+
+/// Headline figures of one replication.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Headline {
+    /// Ended requests per second of counted time.
+    pub requests_per_second: f64,
+    /// Share of ended requests with status 5xx or none.
+    pub error_share: f64,
+    /// Mean latency in ms.
+    pub mean_ms: f64,
+    /// Median latency in ms.
+    pub p50_ms: f64,
+    /// 90th percentile in ms.
+    pub p90_ms: f64,
+    /// 99th percentile in ms.
+    pub p99_ms: f64,
+    /// Attempts per request of the client's own proxy.
+    pub attempts_per_request: f64,
+}
+
+/// Envoy's statistics of one cluster, over all proxies of one workload.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterRecord {
+    /// Client workload, `namespace/name`.
+    pub workload: String,
+    /// Cluster name.
+    pub cluster: String,
+    /// Envoy stat name without prefix (`upstream_rq_retry`, `outlier_detection.ejections_enforced_total`) → value.
+    pub stats: BTreeMap<String, u64>,
+    /// `upstream_rq_time`: whole requests including retries.
+    pub latency: Histogram,
+}
+
+/// One pod as a target.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointRecord {
+    /// Its workload, `namespace/name`.
+    pub workload: String,
+    /// Pod name.
+    pub pod: String,
+    /// Requests that reached it.
+    pub requests: u64,
+    /// Times it was ejected by some client proxy.
+    pub ejections: u64,
+    /// Locality text.
+    pub locality: String,
+}
+
+/// Calls from one workload (or load) to another workload.
+#[derive(Clone, Debug, Default)]
+pub struct EdgeRecord {
+    /// Client workload or load.
+    pub from: String,
+    /// Service host that was called.
+    pub service: String,
+    /// Cluster chosen by the route; `-` when none was.
+    pub cluster: String,
+    /// Workload that answered the last try; `-` when none did.
+    pub to: String,
+    /// Calls.
+    pub requests: u64,
+    /// Tries of those calls.
+    pub attempts: u64,
+    /// Status → calls.
+    pub statuses: BTreeMap<String, u64>,
+    /// Flags → calls.
+    pub flags: BTreeMap<String, u64>,
+    /// Latency of calls as the caller sees it.
+    pub latency: Histogram,
+}
+
+/// One workload as a server.
+#[derive(Clone, Debug, Default)]
+pub struct WorkloadRecord {
+    /// `namespace/name`.
+    pub name: String,
+    /// Number of pods.
+    pub pods: u32,
+    /// Requests that were taken (served or queued).
+    pub requests: u64,
+    /// Requests refused because the queue was full.
+    pub rejected: u64,
+    /// Answers with 5xx, resets included.
+    pub errors: u64,
+    /// Mean share of busy slots over counted time; `None` without a limit.
+    pub utilisation: Option<f64>,
+    /// Mean requests in service.
+    pub busy_mean: f64,
+    /// Mean requests waiting.
+    pub queue_mean: f64,
+    /// Most requests waiting at one pod.
+    pub queue_max: u64,
+    /// Time in queue.
+    pub queue_time: Histogram,
+    /// Time from arrival at the pod to answer.
+    pub latency: Histogram,
+}
+
+/// Equal windows of virtual time.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    /// Length of a window.
+    pub window: SimDuration,
+    /// Windows, in (start, client) order; replication 0 only.
+    pub points: Vec<SeriesPoint>,
+}
+
+/// One client in one window.
+#[derive(Clone, Debug, Default)]
+pub struct SeriesPoint {
+    /// Start of the window.
+    pub at: SimTime,
+    /// Index into `Record::clients`.
+    pub client: u32,
+    /// Requests started in the window.
+    pub started: u64,
+    /// Requests ended in the window.
+    pub requests: u64,
+    /// Of those, 5xx or no status.
+    pub errors: u64,
+    /// Tries made by the client's own proxy for them.
+    pub attempts: u64,
+    /// Median latency.
+    pub p50: SimDuration,
+    /// 99th percentile.
+    pub p99: SimDuration,
+    /// In flight at the end of the window.
+    pub in_flight: u64,
+}
+
+/// One request of a load.
+#[derive(Clone, Debug, Default)]
+pub struct RequestRecord {
+    /// Replication.
+    pub replication: u32,
+    /// Index into `Record::clients`.
+    pub client: u32,
+    /// Number within its load, from 0.
+    pub number: u64,
+    /// When it was started.
+    pub at: SimTime,
+    /// How long it took.
+    pub duration: SimDuration,
+    /// Status; 0 when none was sent.
+    pub status: u16,
+    /// Flags text.
+    pub flags: String,
+    /// `response_code_details`.
+    pub details: String,
+    /// Cluster of the route; empty when none was chosen.
+    pub cluster: String,
+    /// Workload that answered last; empty when none did.
+    pub workload: String,
+    /// Pod of the last try; empty when none was chosen.
+    pub pod: String,
+    /// Path as the upstream sees it; the request's own when it was not sent.
+    pub path: String,
+    /// Tries.
+    pub attempts: u32,
+}

@@ -1,0 +1,16 @@
+//! Finished results as text, JSON and CSV.
+//!
+//! Takes a [`crate::observe::Record`] (or a compiled snapshot) as a finished value and
+//! returns strings; it does not know how a record came about, and touches neither disk nor
+//! terminal. Every format says the same numbers: text is for eyes and rounds, JSON is the
+//! contract that other tools build on (one set of types gives the output *and* its published
+//! schema), CSV is for spreadsheets.
+
+pub mod csv;
+pub mod curl;
+pub mod format;
+pub mod interval;
+pub mod json;
+pub mod proxy_config;
+mod table;
+pub mod text;

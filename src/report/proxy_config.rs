@@ -1,0 +1,332 @@
+//! What `istioctl proxy-config` prints: listeners, routes, clusters and endpoints of one workload.
+//!
+//! Tables have istioctl's columns and nothing else, so that outputs can be compared side by
+//! side; the JSON form says more, origins included.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::units::Origin;
+use crate::xds::dump::{self, words};
+use crate::xds::listener::ChainKind;
+use crate::xds::{
+    Action, Cluster, Endpoint, Inbound, Name, ProxyTables, Route, Snapshot, WorkloadId,
+};
+
+/// Narrows what is printed; an empty filter prints everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Listener or service port.
+    pub port: Option<u16>,
+    /// Name of a route configuration, or exact name of a cluster.
+    pub name: Option<String>,
+    /// FQDN of a service.
+    pub fqdn: Option<String>,
+    /// Subset.
+    pub subset: Option<String>,
+    /// `inbound` or `outbound`.
+    pub direction: Option<String>,
+    /// Address of an endpoint or listener.
+    pub address: Option<String>,
+}
+
+impl Filter {
+    fn port(&self, port: u16) -> bool {
+        self.port.is_none_or(|p| p == port)
+    }
+
+    fn text(wanted: Option<&String>, text: &str) -> bool {
+        wanted.is_none_or(|w| w == text)
+    }
+
+    fn cluster(&self, cluster: &Cluster) -> bool {
+        self.port(cluster.port)
+            && Self::text(self.name.as_ref(), &cluster.name)
+            && Self::text(self.fqdn.as_ref(), &cluster.host)
+            && Self::text(self.subset.as_ref(), &cluster.subset)
+            && Self::text(self.direction.as_ref(), direction(cluster))
+    }
+}
+
+/// `ADDRESSES PORT MATCH DESTINATION`, a row per filter chain.
+pub fn listeners(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> String {
+    let mut table = Columns::new(&["ADDRESSES", "PORT", "MATCH", "DESTINATION"]);
+    for listener in tables(snapshot, workload)
+        .into_iter()
+        .flat_map(|t| &t.listeners)
+    {
+        if !filter.port(listener.port) || !Filter::text(filter.address.as_ref(), &listener.address)
+        {
+            continue;
+        }
+        for chain in &listener.chains {
+            let to = match &chain.kind {
+                ChainKind::Http(id) | ChainKind::HttpsTerminate(id) => {
+                    format!("Route: {}", snapshot.route_configs[*id].name)
+                }
+                ChainKind::Tcp(clusters) => destination(clusters.iter().map(|(n, w)| (n, *w))),
+            };
+            table.row([
+                listener.address.to_string(),
+                listener.port.to_string(),
+                words::chain_match(&chain.matches),
+                to,
+            ]);
+        }
+    }
+    if filter.port.is_none_or(|p| p == 15006) {
+        for inbound in inbound(snapshot, workload) {
+            table.row([
+                "0.0.0.0".to_owned(),
+                "15006".to_owned(),
+                format!("Addr: *:{}", inbound.port),
+                format!("Cluster: {}", inbound.cluster.name),
+            ]);
+        }
+    }
+    table.render()
+}
+
+/// Listeners as JSON.
+pub fn listeners_json(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> Value {
+    let all = tables(snapshot, workload)
+        .into_iter()
+        .flat_map(|t| &t.listeners);
+    let wanted =
+        all.filter(|l| filter.port(l.port) && Filter::text(filter.address.as_ref(), &l.address));
+    wanted.map(|l| dump::listener(snapshot, l)).collect()
+}
+
+/// `NAME VHOST NAME DOMAINS MATCH VIRTUAL SERVICE`, a row per route.
+pub fn routes(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> String {
+    let mut table = Columns::new(&["NAME", "VHOST NAME", "DOMAINS", "MATCH", "VIRTUAL SERVICE"]);
+    for id in tables(snapshot, workload)
+        .into_iter()
+        .flat_map(|t| &t.routes)
+    {
+        let config = &snapshot.route_configs[*id];
+        if !Filter::text(filter.name.as_ref(), &config.name) {
+            continue;
+        }
+        for host in &config.virtual_hosts {
+            for route in host.routes.iter() {
+                table.row([
+                    config.name.to_string(),
+                    host.name.to_string(),
+                    domains(&host.domains),
+                    words::route_match(&route.matches),
+                    virtual_service(snapshot, host.origin, route),
+                ]);
+            }
+            if host.routes.is_empty() {
+                let cells = [
+                    &*config.name,
+                    &host.name,
+                    &domains(&host.domains),
+                    "404",
+                    "",
+                ];
+                table.row(cells.map(str::to_owned));
+            }
+        }
+    }
+    table.render()
+}
+
+/// Route configurations as JSON.
+pub fn routes_json(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> Value {
+    let all = tables(snapshot, workload)
+        .into_iter()
+        .flat_map(|t| &t.routes);
+    let configs = all.map(|id| &snapshot.route_configs[*id]);
+    let wanted = configs.filter(|c| Filter::text(filter.name.as_ref(), &c.name));
+    wanted.map(|c| dump::route_config(snapshot, c)).collect()
+}
+
+/// `SERVICE FQDN PORT SUBSET DIRECTION TYPE DESTINATION RULE`, a row per cluster.
+pub fn clusters(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> String {
+    let columns = [
+        "SERVICE FQDN",
+        "PORT",
+        "SUBSET",
+        "DIRECTION",
+        "TYPE",
+        "DESTINATION RULE",
+    ];
+    let mut table = Columns::new(&columns);
+    let mut wanted: Vec<&Cluster> = all_clusters(snapshot, workload)
+        .filter(|c| filter.cluster(c))
+        .collect();
+    // As istioctl sorts: the default cluster before its subsets.
+    wanted.sort_by_key(|c| (&c.host, c.port, &c.subset));
+    for cluster in wanted {
+        let special = cluster.host.is_empty() && direction(cluster) == "-";
+        let or_dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
+        table.row([
+            if special {
+                cluster.name.to_string()
+            } else {
+                cluster.host.to_string()
+            },
+            if cluster.port == 0 {
+                "-".to_owned()
+            } else {
+                cluster.port.to_string()
+            },
+            or_dash(&cluster.subset),
+            direction(cluster).to_owned(),
+            words::cluster_kind(cluster.kind).to_owned(),
+            object(snapshot, cluster.policy_origin, "DestinationRule"),
+        ]);
+    }
+    table.render()
+}
+
+/// Clusters as JSON.
+pub fn clusters_json(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> Value {
+    let wanted = all_clusters(snapshot, workload).filter(|c| filter.cluster(c));
+    wanted.map(|c| dump::cluster(snapshot, c)).collect()
+}
+
+/// `ENDPOINT STATUS OUTLIER CHECK CLUSTER`, a row per endpoint and cluster.
+pub fn endpoints(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> String {
+    let mut table = Columns::new(&["ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER"]);
+    for (cluster, endpoint) in all_endpoints(snapshot, workload, filter) {
+        // Nothing has been ejected in tables that never ran.
+        table.row([
+            endpoint.key(),
+            words::health(endpoint.health).to_owned(),
+            "OK".to_owned(),
+            cluster.name.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+/// Endpoints as JSON, each with its cluster.
+pub fn endpoints_json(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> Value {
+    let entry = |(cluster, endpoint): (&Cluster, &Endpoint)| {
+        let mut value = dump::endpoint(endpoint);
+        value["cluster"] = Value::from(&*cluster.name);
+        value
+    };
+    all_endpoints(snapshot, workload, filter)
+        .map(entry)
+        .collect()
+}
+
+fn tables(snapshot: &Snapshot, workload: WorkloadId) -> Option<&ProxyTables> {
+    snapshot.workloads[workload]
+        .tables
+        .map(|t| &snapshot.tables[t])
+}
+
+fn inbound(snapshot: &Snapshot, workload: WorkloadId) -> impl Iterator<Item = &Inbound> {
+    snapshot.workloads[workload].inbound.iter()
+}
+
+/// Outbound clusters in name order, then inbound ones by port; passthrough ones once.
+fn all_clusters(snapshot: &Snapshot, workload: WorkloadId) -> impl Iterator<Item = &Cluster> {
+    let outbound = tables(snapshot, workload)
+        .into_iter()
+        .flat_map(|t| &t.clusters);
+    let of_ports = inbound(snapshot, workload).map(|i| &i.cluster);
+    let own = of_ports.filter(|c| c.name.starts_with("inbound|"));
+    outbound.map(|id| &snapshot.clusters[*id]).chain(own)
+}
+
+fn all_endpoints<'a>(
+    snapshot: &'a Snapshot,
+    workload: WorkloadId,
+    filter: &'a Filter,
+) -> impl Iterator<Item = (&'a Cluster, &'a Endpoint)> {
+    let wanted = all_clusters(snapshot, workload).filter(|c| filter.cluster(c));
+    let pairs = wanted.flat_map(|c| c.endpoints.iter().map(move |e| (c, e)));
+    pairs.filter(|(_, e)| Filter::text(filter.address.as_ref(), &e.address))
+}
+
+fn direction(cluster: &Cluster) -> &'static str {
+    if cluster.name.starts_with("outbound|") {
+        "outbound"
+    } else if cluster.name.starts_with("inbound|") {
+        "inbound"
+    } else {
+        "-"
+    }
+}
+
+fn destination<'a>(clusters: impl Iterator<Item = (&'a Name, u32)>) -> String {
+    let names: Vec<String> = clusters.map(|(n, _)| n.to_string()).collect();
+    match names.as_slice() {
+        [only] => format!("Cluster: {only}"),
+        many => format!("Clusters: {}", many.join(", ")),
+    }
+}
+
+/// istioctl prints two domains and counts the rest.
+fn domains(all: &[Name]) -> String {
+    match all {
+        [a, b, _, ..] => format!("{a}, {b} + {} more...", all.len() - 2),
+        _ => all.join(", "),
+    }
+}
+
+/// `name.namespace` of the VirtualService behind a route.
+fn virtual_service(snapshot: &Snapshot, host: Origin, route: &Route) -> String {
+    if matches!(route.action, Action::Unusable) {
+        return "404".to_owned();
+    }
+    let own = object(snapshot, route.origin, "VirtualService");
+    if own.is_empty() {
+        object(snapshot, host, "VirtualService")
+    } else {
+        own
+    }
+}
+
+/// `name.namespace` when the origin is an object of that kind.
+fn object(snapshot: &Snapshot, origin: Origin, kind: &str) -> String {
+    let object = snapshot.origins.object(origin.object);
+    if &*object.kind == kind {
+        format!("{}.{}", object.name, object.namespace)
+    } else {
+        String::new()
+    }
+}
+
+/// Columns as wide as their widest cell, five blanks apart, as istioctl's tab writer sets them.
+struct Columns {
+    rows: Vec<Vec<String>>,
+}
+
+impl Columns {
+    fn new(heading: &[&str]) -> Self {
+        Self {
+            rows: vec![heading.iter().map(|h| (*h).to_owned()).collect()],
+        }
+    }
+
+    fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.into());
+    }
+
+    fn render(&self) -> String {
+        let columns = self.rows[0].len();
+        let width = |column: usize| {
+            let cells = self.rows.iter().map(|row| row[column].chars().count());
+            cells.max().unwrap_or(0) + 5
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut out = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                let _ = write!(line, "{cell:<width$}");
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}

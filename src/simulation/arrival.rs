@@ -1,0 +1,191 @@
+//! Where root requests come from: open loops, closed loops, clients outside.
+
+use super::event::{Event, Kind};
+use super::plan::{DrawnValue, NIL};
+use super::world::{Parent, State, World};
+use crate::config::scenario::{ArrivalKind, LoadStyle};
+use crate::data_plane::Trail;
+use crate::engine::{Draws, Queue};
+use crate::units::{SimDuration, SimTime};
+
+impl<T: Trail> World<'_, T> {
+    /// When an open load's next request comes; `None` when it has sent all.
+    pub(super) fn next_arrival(&self, load: u32, after: SimTime) -> Option<SimTime> {
+        let state = &self.loads[load as usize];
+        let LoadStyle::Open { rate, arrivals, .. } = &self.plan.loads[load as usize].style else {
+            return None;
+        };
+        if rate.is_zero() || state.sent >= state.limit {
+            return None;
+        }
+        let mean_ns = 1e9 / rate.as_f64();
+        let gap = match arrivals {
+            ArrivalKind::Constant => mean_ns,
+            ArrivalKind::Poisson => {
+                let u = Draws::of(state.key ^ self.keys.gap, state.sent).unit();
+                -libm::log(u) * mean_ns
+            }
+        };
+        let at = after.after(SimDuration::from_ns((gap + 0.5) as u64));
+        (at < self.load_end).then_some(at)
+    }
+
+    pub(super) fn on_arrival(&mut self, now: SimTime, load: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let number = self.loads[load as usize].sent;
+        if number >= self.loads[load as usize].limit {
+            return;
+        }
+        self.loads[load as usize].sent += 1;
+        if let Some(at) = self.next_arrival(load, now) {
+            queue.push(at, Event::new(Kind::Arrival, load));
+        }
+        let pods = &plan.loads[load as usize].pods;
+        let pod = pods[(number % pods.len() as u64) as usize];
+        self.start_root(now, load, NIL, pod, None, number, queue);
+    }
+
+    pub(super) fn on_user_ready(&mut self, now: SimTime, user: u32, queue: &mut Queue<Event>) {
+        let User {
+            load, pod, worker, ..
+        } = self.users[user as usize];
+        let state = &mut self.loads[load as usize];
+        if state.sent >= state.limit || now >= self.load_end {
+            return;
+        }
+        let number = state.sent;
+        state.sent += 1;
+        self.users[user as usize].sent += 1;
+        self.start_root(now, load, user, pod, Some(worker), number, queue);
+    }
+
+    /// A user got its answer: think, keep the pace, go on.
+    pub(super) fn user_done(&mut self, now: SimTime, user: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let User { load, sent, .. } = self.users[user as usize];
+        let LoadStyle::Closed {
+            connections, qps, ..
+        } = &plan.loads[load as usize].style
+        else {
+            return;
+        };
+        let mut at = now.after(Self::turnaround());
+        if let Some(think) = &plan.loads[load as usize].think {
+            let mut draws = Draws::of(
+                self.loads[load as usize].key ^ self.keys.think,
+                (u64::from(user) << 40) ^ sent,
+            );
+            at = at.after(think.sample(&mut draws));
+        }
+        if let Some(qps) = qps.filter(|q| !q.is_zero()) {
+            // As fortio: each connection keeps its own even pace and catches up when it is late.
+            let pace_ns = f64::from(*connections) * 1e9 / qps.as_f64();
+            at = at.max(SimTime::from_ns((pace_ns * sent as f64) as u64));
+        }
+        queue.push(at, Event::new(Kind::UserReady, user));
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that tells one root request from another"
+    )]
+    fn start_root(
+        &mut self,
+        now: SimTime,
+        load: u32,
+        user: u32,
+        pod: u32,
+        worker: Option<u32>,
+        number: u64,
+        queue: &mut Queue<Event>,
+    ) {
+        let plan = self.plan;
+        let load_plan = &plan.loads[load as usize];
+        let key = Draws::of(self.loads[load as usize].key, number).next_u64();
+        let mix = pick_mix(load_plan, Self::draws(key, self.keys.mix).next_u64());
+        let drawn = mix.drawn.as_ref().map_or(0, |drawn| {
+            draw_value(drawn, Self::draws(key, self.keys.drawn))
+        });
+        self.record.root_started(now, load);
+        self.roots_open += 1;
+        let id = self.create_call(
+            now,
+            mix.route,
+            pod,
+            Parent::Root { load, user },
+            key,
+            worker,
+        );
+        let call = &mut self.calls[id as usize];
+        call.drawn = drawn;
+        call.number = number;
+        if let Some(lane) = self.load_lanes[load as usize] {
+            self.calls[id as usize].app_timer =
+                queue.arm(lane, Event::new(Kind::ApplicationTimedOut, id));
+        }
+        if let Some(link) = load_plan.outside {
+            let delay = plan
+                .distances
+                .sampler(link)
+                .sample(&mut Self::draws(key, self.keys.there));
+            let call = &mut self.calls[id as usize];
+            call.state = State::Held;
+            queue.push(
+                now.after(delay),
+                Event::stamped(Kind::ReachedGateway, id, call.generation),
+            );
+        } else {
+            self.enter_proxy(now, id, queue);
+        }
+    }
+
+    pub(super) fn on_reached_gateway(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        generation: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        if self.calls[id as usize].generation == generation {
+            self.enter_proxy(now, id, queue);
+        }
+    }
+
+    pub(super) fn on_warm_up_over(&mut self, now: SimTime) {
+        self.counting = true;
+        self.record.reset();
+        for pod in &mut self.pods {
+            pod.reset(now);
+        }
+    }
+}
+
+use super::plan::{LoadPlan, MixPlan};
+use super::world::User;
+
+/// The kind of request that a random number falls on.
+fn pick_mix(load: &LoadPlan, random: u64) -> &MixPlan {
+    let mut rest = if load.mix_total == 0 {
+        0
+    } else {
+        random % load.mix_total
+    };
+    for mix in &load.mix {
+        if rest < mix.weight {
+            return mix;
+        }
+        rest -= mix.weight;
+    }
+    &load.mix[0]
+}
+
+/// The number of a drawn header.
+fn draw_value(drawn: &DrawnValue, mut draws: Draws) -> u64 {
+    match drawn.cumulated.last() {
+        None => draws.below(drawn.count),
+        Some(total) => {
+            let wanted = draws.unit() * total;
+            drawn.cumulated.partition_point(|sum| *sum < wanted) as u64
+        }
+    }
+}

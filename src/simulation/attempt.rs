@@ -1,0 +1,486 @@
+//! Life of a try: host, connection, answer or reset, retry decision.
+
+use super::event::{Event, Kind};
+use super::plan::{ActionPlan, NIL};
+use super::world::{Attempt, Fate, Parent, State, TRIED_MAX, World};
+use crate::data_plane::circuit_breaker::Resource;
+use crate::data_plane::conn_pool::{AfterStream, Expired};
+use crate::data_plane::outlier_detection::TryResult;
+use crate::data_plane::retry::{ResetReason, RetryDecision, TryOutcome, would_retry};
+use crate::data_plane::{NoTrail, PickContext, Reason, Trail, pick};
+use crate::engine::{Queue, TimerId};
+use crate::http::{Details, Flags};
+use crate::observe::Stat;
+use crate::units::SimTime;
+
+impl<T: Trail> World<'_, T> {
+    /// Picks a host and asks its pool for a connection.
+    pub(super) fn begin_try(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let host = self.pick_host(now, id);
+        let call = &mut self.calls[id as usize];
+        let at = (call.tries as usize).min(TRIED_MAX - 1);
+        call.tries += 1;
+        let Some(host) = host else {
+            call.host = NIL;
+            let slot = self.edges[call.edge as usize].slot;
+            self.record.slots[slot as usize]
+                .stats
+                .inc(Stat::CxNoneHealthy);
+            self.finish(now, id, 503, Flags::UH, Details::NoHealthyUpstream, queue);
+            return;
+        };
+        call.tried[at] = host;
+        call.host = host;
+        self.ask_pool(now, id, queue);
+    }
+
+    fn pick_host(&mut self, now: SimTime, id: u32) -> Option<u32> {
+        let plan = self.plan;
+        let call = &self.calls[id as usize];
+        let edge = &mut self.edges[call.edge as usize];
+        let cluster = &plan.clusters[edge.cluster as usize];
+        let view = edge.view.as_deref().unwrap_or(&cluster.view);
+        let active = &self.active[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
+        let mut draws = Self::draws(call.key ^ u64::from(call.tries), self.keys.pick);
+        let policy = plan.routes[call.route as usize].retry.as_deref();
+        let mut context = PickContext {
+            draw: || draws.next_u64(),
+            hash: call.hash,
+            attempt: call.tries,
+            tried: &call.tried[..(call.tries as usize).min(TRIED_MAX)],
+            skip_previous_hosts: policy.is_some_and(|p| p.skip_previous_hosts),
+            reselects: policy.map_or(0, |p| p.host_reselects),
+            skip_priorities: policy.and_then(|p| p.skip_previous_priorities),
+            now,
+        };
+        let state = &mut edge.balancers[call.worker as usize];
+        let load = |host: u32| active[host as usize];
+        let chosen = if T::ON && matches!(call.parent, Parent::Root { .. }) {
+            pick(
+                &cluster.set,
+                view,
+                state,
+                &mut context,
+                load,
+                &mut self.trail,
+            )
+        } else {
+            pick(&cluster.set, view, state, &mut context, load, &mut NoTrail)
+        };
+        if chosen.panic {
+            self.record.slots[edge.slot as usize]
+                .stats
+                .inc(Stat::LbHealthyPanic);
+        }
+        chosen.host
+    }
+
+    /// A ready connection takes the request, or it waits, or a breaker refuses it.
+    fn ask_pool(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let (edge_id, host, worker) = {
+            let call = &self.calls[id as usize];
+            (call.edge, call.host, call.worker)
+        };
+        let edge = &self.edges[edge_id as usize];
+        let cluster = &plan.clusters[edge.cluster as usize];
+        let pool_id = edge.pools + worker * edge.host_count + host;
+        let pool = &mut self.pools[pool_id as usize];
+        let mut expired = Expired::default();
+        let ready = self
+            .connections
+            .ready(now, pool, &cluster.pool, &mut expired);
+        if expired != Expired::default() {
+            self.count_expired(edge_id, expired);
+        }
+        if let Some(connection) = ready {
+            self.attach(now, id, connection, pool_id, queue);
+            return;
+        }
+        let edge = &mut self.edges[edge_id as usize];
+        let stats = &mut self.record.slots[edge.slot as usize].stats;
+        if !edge.breakers.allows_pending(&cluster.thresholds) {
+            stats.inc(Stat::RqPendingOverflow);
+            self.note(id, || Reason::Overflow {
+                which: Resource::Pending,
+            });
+            self.end_try(now, id, TryOutcome::Reset(ResetReason::Overflow), queue);
+            return;
+        }
+        stats.inc(Stat::RqPendingTotal);
+        edge.breakers.pending += 1;
+        self.append_pending(id, pool_id);
+        self.calls[id as usize].state = State::Pending;
+        self.open_connections(now, pool_id, id, queue);
+    }
+
+    /// A connection takes the request: it is on its way.
+    pub(super) fn attach(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        connection: u32,
+        pool_id: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        let plan = self.plan;
+        let call = &mut self.calls[id as usize];
+        let edge = &mut self.edges[call.edge as usize];
+        let cluster = &plan.clusters[edge.cluster as usize];
+        let stats = &mut self.record.slots[edge.slot as usize].stats;
+        if !edge.breakers.allows_request(&cluster.thresholds) {
+            stats.inc(Stat::RqActiveOverflow);
+            self.note(id, || Reason::Overflow {
+                which: Resource::Requests,
+            });
+            self.end_try(now, id, TryOutcome::Reset(ResetReason::Overflow), queue);
+            return;
+        }
+        stats.inc(Stat::RqTotal);
+        self.record.hops += 1;
+        self.connections
+            .attach(connection, &mut self.pools[pool_id as usize]);
+        edge.breakers.requests += 1;
+        self.active[(edge.hosts + call.host) as usize] += 1;
+        call.state = State::InFlight;
+        call.request_sent = true;
+        let host = cluster.hosts[call.host as usize];
+        let key = Self::draws(call.key ^ u64::from(call.tries), self.keys.attempt).next_u64();
+        let attempt = Attempt {
+            call: id,
+            pod: host.pod,
+            edge: call.edge,
+            host: call.host,
+            worker: call.worker,
+            connection,
+            route: call.route,
+            weighted: call.weighted,
+            target: NIL,
+            key,
+            drawn: call.drawn,
+            arrived: now,
+            step: 0,
+            outstanding: 0,
+            fate: Fate::Answer(None),
+            status: 0,
+            serving: false,
+            admitted: false,
+            next: NIL,
+        };
+        if let Some(lane) = self.lanes[call.route as usize].per_try {
+            call.try_timer = queue.arm(lane, Event::new(Kind::AttemptTimedOut, id));
+        }
+        let split = cluster
+            .outlier
+            .as_ref()
+            .is_some_and(|o| o.split_local_origin);
+        let (edge_id, host_index) = (call.edge, call.host);
+        let attempt_id = self.new_attempt(attempt);
+        self.calls[id as usize].attempt = attempt_id;
+        let delay = plan
+            .distances
+            .sampler(host.link)
+            .sample(&mut Self::draws(key, self.keys.there));
+        queue.push(
+            now.after(delay),
+            Event::new(Kind::AttemptReachedServer, attempt_id),
+        );
+        if split {
+            self.on_try_result(now, edge_id, host_index, TryResult::ConnectSuccess, queue);
+        }
+    }
+
+    /// The answer (or the server's reset) reached the proxy.
+    pub(super) fn on_response(&mut self, now: SimTime, attempt_id: u32, queue: &mut Queue<Event>) {
+        let attempt = self.attempts[attempt_id as usize];
+        self.free_attempts.push(attempt_id);
+        let id = attempt.call;
+        if id == NIL {
+            return;
+        }
+        let call = &mut self.calls[id as usize];
+        call.attempt = NIL;
+        queue.cancel(std::mem::take(&mut call.try_timer));
+        let reset = attempt.fate == Fate::Reset;
+        let outcome = if reset {
+            TryOutcome::Reset(ResetReason::ConnectionTermination)
+        } else {
+            TryOutcome::Response {
+                status: attempt.status,
+                grpc_status: None,
+                rate_limited: false,
+            }
+        };
+        self.release_stream(attempt.edge, attempt.host);
+        let result = if reset {
+            TryResult::LocalFailure
+        } else {
+            TryResult::Status(attempt.status)
+        };
+        self.on_try_result(now, attempt.edge, attempt.host, result, queue);
+        let discarded = self.decide(now, id, outcome, queue);
+        if reset {
+            let slot = self.edges[attempt.edge as usize].slot;
+            let stats = &mut self.record.slots[slot as usize].stats;
+            stats.inc(Stat::CxDestroyRemoteWithActiveRq);
+        }
+        // A discarded answer has a body: HTTP/1.1 can only end it by closing the connection.
+        let http2 = self.plan.clusters[self.edges[attempt.edge as usize].cluster as usize].http2;
+        self.leave_connection(
+            now,
+            &attempt,
+            reset || (discarded.is_retry() && !http2),
+            queue,
+        );
+        self.conclude(now, id, outcome, discarded, queue);
+    }
+
+    /// Breaker and balancer forget the stream.
+    fn release_stream(&mut self, edge: u32, host: u32) {
+        let edge = &mut self.edges[edge as usize];
+        edge.breakers.requests -= 1;
+        self.active[(edge.hosts + host) as usize] -= 1;
+    }
+
+    /// The connection is free again, or closed.
+    fn leave_connection(
+        &mut self,
+        now: SimTime,
+        attempt: &Attempt,
+        close: bool,
+        queue: &mut Queue<Event>,
+    ) {
+        let plan = self.plan;
+        let edge = &mut self.edges[attempt.edge as usize];
+        let cluster = &plan.clusters[edge.cluster as usize];
+        let pool_id = edge.pools + attempt.worker * edge.host_count + attempt.host;
+        let pool = &mut self.pools[pool_id as usize];
+        let stats = &mut self.record.slots[edge.slot as usize].stats;
+        if close && !cluster.http2 {
+            self.connections.close(attempt.connection, pool);
+            edge.breakers.connections -= 1;
+            stats.inc(Stat::CxDestroy);
+            if attempt.fate != Fate::Reset {
+                stats.inc(Stat::CxDestroyLocalWithActiveRq);
+            }
+        } else if let AfterStream::Closed { max_requests } =
+            self.connections
+                .end_stream(now, attempt.connection, pool, &cluster.pool)
+        {
+            edge.breakers.connections -= 1;
+            stats.inc(Stat::CxDestroy);
+            stats.inc(if max_requests {
+                Stat::CxMaxRequests
+            } else {
+                Stat::CxMaxDurationReached
+            });
+        }
+        if self.pools[pool_id as usize].waiting > 0 {
+            self.serve_pending(now, pool_id, queue);
+        }
+    }
+
+    /// A try ended without an answer of its pod.
+    pub(super) fn end_try(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        outcome: TryOutcome,
+        queue: &mut Queue<Event>,
+    ) {
+        let decided = self.decide(now, id, outcome, queue);
+        self.conclude(now, id, outcome, decided, queue);
+    }
+
+    /// Retry or not; a back-off is scheduled here.
+    fn decide(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        outcome: TryOutcome,
+        queue: &mut Queue<Event>,
+    ) -> Decided {
+        let plan = self.plan;
+        let call = &mut self.calls[id as usize];
+        let Some(policy) = plan.routes[call.route as usize].retry.as_deref() else {
+            return Decided::End(Flags::NONE);
+        };
+        let edge = &mut self.edges[call.edge as usize];
+        let thresholds = &plan.clusters[edge.cluster as usize].thresholds;
+        let stats = &mut self.record.slots[edge.slot as usize].stats;
+        let wanted = would_retry(policy, &outcome, call.request_sent);
+        let draw = if wanted {
+            Self::draws(call.key ^ u64::from(call.tries), self.keys.backoff).next_u64()
+        } else {
+            0
+        };
+        let decision = call
+            .retry
+            .decide(policy, wanted, &mut edge.breakers, thresholds, draw);
+        let decided = match decision {
+            RetryDecision::No { was_success } => {
+                if was_success {
+                    stats.inc(Stat::RqRetrySuccess);
+                }
+                Decided::End(Flags::NONE)
+            }
+            RetryDecision::LimitExceeded => {
+                stats.inc(Stat::RqRetryLimitExceeded);
+                Decided::End(Flags::URX)
+            }
+            RetryDecision::Overflow => {
+                stats.inc(Stat::RqRetryOverflow);
+                Decided::End(Flags::UO)
+            }
+            RetryDecision::After(delay) => {
+                stats.inc(Stat::RqRetry);
+                stats.inc(Stat::RqRetryBackoffExponential);
+                if let TryOutcome::Response { status, .. } = outcome {
+                    stats.discard(status);
+                }
+                call.state = State::Backoff;
+                queue.push(
+                    now.after(delay),
+                    Event::stamped(Kind::BackoffElapsed, id, call.generation),
+                );
+                Decided::Retry
+            }
+        };
+        if wanted || decision != (RetryDecision::No { was_success: false }) {
+            self.note(id, || Reason::Retry { outcome, decision });
+        }
+        decided
+    }
+
+    /// Answers the call when nothing is tried again.
+    fn conclude(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        outcome: TryOutcome,
+        decided: Decided,
+        queue: &mut Queue<Event>,
+    ) {
+        let Decided::End(extra) = decided else { return };
+        let (status, flags, details) = match outcome {
+            TryOutcome::Response { status, .. } => (status, Flags::NONE, Details::ViaUpstream),
+            TryOutcome::Reset(reason) => reason.reply(),
+        };
+        self.finish(now, id, status, flags.with(extra), details, queue);
+    }
+
+    pub(super) fn on_backoff_elapsed(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        generation: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        let call = &self.calls[id as usize];
+        if call.generation == generation && call.state == State::Backoff {
+            self.begin_try(now, id, queue);
+        }
+    }
+
+    pub(super) fn on_attempt_timed_out(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let call = &mut self.calls[id as usize];
+        call.try_timer = TimerId::NONE;
+        let (edge, host, route) = (call.edge, call.host, call.route);
+        let slot = self.edges[edge as usize].slot;
+        self.record.slots[slot as usize]
+            .stats
+            .inc(Stat::RqPerTryTimeout);
+        let after = plan.routes[route as usize]
+            .per_try_timeout
+            .unwrap_or_default();
+        self.note(id, || Reason::Timeout {
+            per_try: true,
+            after,
+        });
+        self.abandon_attempt(now, id, queue);
+        self.on_try_result(now, edge, host, TryResult::Timeout, queue);
+        self.end_try(now, id, TryOutcome::Reset(ResetReason::LocalReset), queue);
+    }
+
+    pub(super) fn on_request_timed_out(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let call = &mut self.calls[id as usize];
+        call.route_timer = TimerId::NONE;
+        let (edge, host, state, route) = (call.edge, call.host, call.state, call.route);
+        let after = plan.routes[route as usize].timeout.unwrap_or_default();
+        self.note(id, || Reason::Timeout {
+            per_try: false,
+            after,
+        });
+        let slot = self.edges[edge as usize].slot;
+        match state {
+            State::InFlight => {
+                self.record.slots[slot as usize].stats.inc(Stat::RqTimeout);
+                self.abandon_attempt(now, id, queue);
+                self.on_try_result(now, edge, host, TryResult::Timeout, queue);
+            }
+            State::Pending => {
+                self.record.slots[slot as usize].stats.inc(Stat::RqTimeout);
+                self.leave_pending(id);
+            }
+            State::Free | State::Held | State::Backoff | State::Returning => {}
+        }
+        self.finish(now, id, 504, Flags::UT, Details::ResponseTimeout, queue);
+    }
+
+    /// The proxy gives its try up: the stream is reset, the pod goes on working.
+    pub(super) fn abandon_attempt(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let call = &mut self.calls[id as usize];
+        let attempt_id = std::mem::replace(&mut call.attempt, NIL);
+        queue.cancel(std::mem::take(&mut call.try_timer));
+        let attempt = self.attempts[attempt_id as usize];
+        self.attempts[attempt_id as usize].call = NIL;
+        self.release_stream(attempt.edge, attempt.host);
+        let edge = &self.edges[attempt.edge as usize];
+        if self.plan.clusters[edge.cluster as usize].http2 {
+            self.record.slots[edge.slot as usize]
+                .stats
+                .inc(Stat::RqTxReset);
+        }
+        self.leave_connection(now, &attempt, true, queue);
+        if attempt.fate == Fate::Hang && attempt.serving {
+            // Nothing would ever end it: the pod notices that its peer is gone.
+            self.leave_pod(now, attempt_id, queue);
+            self.free_attempts.push(attempt_id);
+        }
+    }
+
+    /// Index of the workload behind a try among its cluster's targets.
+    pub(super) fn target_of(&self, attempt: &Attempt) -> u32 {
+        let plan = self.plan;
+        let ActionPlan::Forward { clusters, .. } = &plan.routes[attempt.route as usize].action
+        else {
+            return 0;
+        };
+        let app = plan.pods[attempt.pod as usize].app;
+        let port = plan.clusters[self.edges[attempt.edge as usize].cluster as usize].hosts
+            [attempt.host as usize]
+            .port;
+        let targets = &clusters[attempt.weighted as usize].targets;
+        targets
+            .iter()
+            .position(|t| t.app == app && t.port == port)
+            .unwrap_or(0) as u32
+    }
+}
+
+/// What was decided about a try that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decided {
+    /// Tried again after a back-off that is scheduled.
+    Retry,
+    /// The call ends, with these flags beside the outcome's own.
+    End(Flags),
+}
+
+impl Decided {
+    const fn is_retry(self) -> bool {
+        matches!(self, Self::Retry)
+    }
+}

@@ -1,0 +1,568 @@
+//! Snapshot, Model and Scenario become a [`Plan`]: names are resolved, routes memoised, and
+//! whatever cannot be run is said, all at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::build_route::Routes;
+use super::plan::{App, CallPlan, DrawnValue, IN_FLIGHT_MAX, LoadPlan, MixPlan, Plan, PodPlan};
+use super::resolve::{RequestClass, Resolver};
+use crate::config::scenario::{
+    HeaderValue, Load, LoadSource, LoadStyle, Model, Scenario, StepSpec, WorkloadModel,
+};
+use crate::diagnostic::{Class, Diagnostic, Place};
+use crate::http::Headers;
+use crate::network::Distances;
+use crate::units::{Fraction, Origin};
+use crate::workload::Limits;
+use crate::xds::{Locality, Name, ProxyKind, Snapshot};
+
+/// Marks a header value that is drawn for every request.
+pub(super) const DRAWN: &str = "\u{1}drawn";
+
+/// More hops than this cannot finish in a lifetime.
+const HOPS_MAX: f64 = 1e12;
+
+/// What is being put together.
+pub(super) struct Builder<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) model: &'a Model,
+    pub(super) resolver: Resolver<'a>,
+    pub(super) distances: Distances,
+    pub(super) apps: Vec<App>,
+    pub(super) pods: Vec<PodPlan>,
+    /// Distinct localities.
+    pub(super) places: Vec<Locality>,
+    /// External apps by host.
+    pub(super) externals: BTreeMap<String, u32>,
+    pub(super) assumed: Vec<String>,
+    pub(super) warnings: Vec<String>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// Prepares a run; every problem at once.
+pub fn prepare(
+    snapshot: &Snapshot,
+    model: &Model,
+    scenario: &Scenario,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let network = &model.network;
+    let pairs: Vec<_> = network
+        .pairs
+        .iter()
+        .map(|p| (p.from.clone(), p.to.clone(), p.latency.clone()))
+        .collect();
+    let mut builder = Builder {
+        snapshot,
+        model,
+        resolver: Resolver::new(snapshot),
+        distances: Distances::new(
+            &network.same_zone,
+            &network.same_region,
+            &network.between_regions,
+            &pairs,
+        ),
+        apps: Vec::new(),
+        pods: Vec::new(),
+        places: Vec::new(),
+        externals: BTreeMap::new(),
+        assumed: snapshot.assumed.clone(),
+        warnings: Vec::new(),
+        diagnostics: Vec::new(),
+    };
+    builder.take_workloads();
+    builder.check_model();
+    let mut routes = Routes::default();
+    let loads: Vec<LoadPlan> = scenario
+        .load
+        .iter()
+        .filter_map(|load| builder.load(load, &mut routes))
+        .collect();
+    if scenario.load.is_empty() {
+        builder
+            .fail(
+                "TT-NO-LOAD",
+                scenario.origin,
+                "the scenario has no load: nothing would happen",
+            )
+            .help = Some("add a `load:` entry with `from`, `url` and `rate`".into());
+    }
+    routes.expand(&mut builder);
+    routes.check_cycles(&mut builder);
+    if builder.diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(builder.diagnostics);
+    }
+    routes.slots.calls = builder.apps.iter().map(|a| a.calls.len()).collect();
+    let expected_hops = routes.expected_hops(&loads);
+    let seconds = scenario
+        .duration
+        .map_or(10.0, super::super::units::time::SimDuration::as_secs_f64);
+    if expected_hops * seconds > HOPS_MAX {
+        let message = format!(
+            "about {:.0e} hops would be simulated, which cannot finish",
+            expected_hops * seconds
+        );
+        builder.fail("TT-TOO-MUCH", scenario.origin, message).help =
+            Some("lower `rate` or `duration`".into());
+        return Err(builder.diagnostics);
+    }
+    builder.finish(scenario, routes, loads, expected_hops)
+}
+
+impl<'a> Builder<'a> {
+    /// Adds an error about a place.
+    pub(super) fn fail(
+        &mut self,
+        code: &'static str,
+        origin: Origin,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let mut diagnostic = Diagnostic::error(code, Class::Model, message);
+        if !origin.is_built_in() {
+            let object = self.snapshot.origins.object(origin.object);
+            diagnostic.place = Some(Place {
+                file: object.file.clone(),
+                line: origin.line,
+                column: origin.column,
+            });
+            diagnostic.object = Some(object.to_string());
+        }
+        self.diagnostics.push(diagnostic);
+        self.diagnostics.last_mut().expect("just pushed")
+    }
+
+    /// Index of a locality.
+    pub(super) fn place(&mut self, locality: &Locality) -> u32 {
+        let at = self.places.iter().position(|l| l == locality);
+        at.unwrap_or_else(|| {
+            self.places.push(locality.clone());
+            self.places.len() - 1
+        }) as u32
+    }
+
+    /// Apps and pods of the snapshot, in its order: the first ids are the same.
+    fn take_workloads(&mut self) {
+        for workload in &self.snapshot.workloads {
+            let name = workload.full_name();
+            let app = self.app(&name);
+            self.apps.push(app);
+        }
+        for pod in &self.snapshot.pods {
+            let place = self.place(&pod.locality);
+            let app = pod.workload.index() as u32;
+            self.apps[app as usize].pods.push(self.pods.len() as u32);
+            self.pods.push(PodPlan {
+                name: pod.name.to_string(),
+                app,
+                locality: pod.locality.clone(),
+                place,
+                ip: pod.ip.clone(),
+            });
+        }
+    }
+
+    /// An app with the Model's behaviour for that name, or the stated defaults.
+    fn app(&self, name: &str) -> App {
+        let written = self.model.workloads.get(name);
+        let behaviour = written.unwrap_or(&self.model.defaults);
+        let mut cumulated = 0;
+        let errors = behaviour.errors.iter().map(|error| {
+            cumulated += error.rate.ppm();
+            (Fraction::from_ppm(cumulated), error.kind)
+        });
+        let mut calls = Vec::new();
+        let mut steps = Vec::new();
+        for step in &behaviour.calls {
+            let specs = match step {
+                StepSpec::Call(call) => std::slice::from_ref(call),
+                StepSpec::Parallel(calls) => calls.as_slice(),
+            };
+            calls.extend(specs.iter().map(|c| CallPlan {
+                on_error: c.on_error,
+                timeout: c.timeout,
+            }));
+            steps.push(calls.len() as u32);
+        }
+        App {
+            name: name.to_owned(),
+            limits: Limits {
+                concurrency: behaviour.concurrency.unwrap_or(u32::MAX),
+                queue: behaviour.queue.unwrap_or(u32::MAX),
+            },
+            service_time: behaviour.service_time.sampler(),
+            errors: errors.collect(),
+            connections: behaviour.connections,
+            status: behaviour.status,
+            steps,
+            calls,
+            pods: Vec::new(),
+            is_assumed: written.is_none(),
+            is_external: false,
+        }
+    }
+
+    /// The app that stands for an address outside the manifests; made on first use, with one pod.
+    pub(super) fn external(&mut self, host: &str) -> u32 {
+        if let Some(app) = self.externals.get(host) {
+            return *app;
+        }
+        let mut app = self.app(host);
+        app.is_external = true;
+        let pod = self.pods.len() as u32;
+        app.pods.push(pod);
+        let index = self.apps.len() as u32;
+        let place = self.place(&Locality::default());
+        self.apps.push(app);
+        self.pods.push(PodPlan {
+            name: host.to_owned(),
+            app: index,
+            locality: Locality::default(),
+            place,
+            ip: host.into(),
+        });
+        self.externals.insert(host.to_owned(), index);
+        index
+    }
+
+    /// Entries of the Model that name nothing.
+    fn check_model(&mut self) {
+        let unknown: Vec<(Name, Origin)> = self
+            .model
+            .workloads
+            .iter()
+            .filter(|(name, _)| name.contains('/') && !self.apps.iter().any(|a| a.name == ***name))
+            .map(|(name, spec)| (name.clone(), spec.origin))
+            .collect();
+        for (name, origin) in unknown {
+            let names: Vec<&str> = self.apps.iter().map(|a| a.name.as_str()).collect();
+            let help = nearest(&name, &names).map_or_else(
+                || "add the workload's manifest, or remove the entry".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            self.fail(
+                "TT-UNKNOWN-WORKLOAD",
+                origin,
+                format!("the Model describes `{name}`, which is no workload of the manifests"),
+            )
+            .help = Some(help);
+        }
+    }
+
+    /// One load, its kinds of request routed.
+    fn load(&mut self, load: &Load, routes: &mut Routes) -> Option<LoadPlan> {
+        let (from, pods, workload, outside) = self.load_source(load)?;
+        let entries: Vec<(u64, RequestClass, Option<DrawnValue>)> = if load.mix.is_empty() {
+            let (class, drawn) = request_class(load, None);
+            vec![(1, class, drawn)]
+        } else {
+            load.mix
+                .iter()
+                .filter(|entry| entry.weight > 0)
+                .map(|entry| {
+                    let (class, drawn) = request_class(load, Some(entry));
+                    (u64::from(entry.weight), class, drawn)
+                })
+                .collect()
+        };
+        let mix: Vec<MixPlan> = entries
+            .into_iter()
+            .map(|(weight, class, drawn)| MixPlan {
+                weight,
+                route: routes.plan(self, workload, &from, class.clone()),
+                class,
+                drawn,
+            })
+            .collect();
+        let think = match &load.style {
+            LoadStyle::Closed {
+                think: Some(think), ..
+            } => Some(think.sampler()),
+            _ => None,
+        };
+        Some(LoadPlan {
+            name: load.name.to_string(),
+            from,
+            app: workload,
+            url: load.url.to_string(),
+            pods,
+            style: load.style.clone(),
+            think,
+            mix_total: mix.iter().map(|m| m.weight).sum(),
+            mix,
+            timeout: load.timeout,
+            outside,
+        })
+    }
+
+    /// (name, client pods, client workload for routing, link to a client outside).
+    #[expect(clippy::type_complexity, reason = "read in one place")]
+    fn load_source(
+        &mut self,
+        load: &Load,
+    ) -> Option<(String, Vec<u32>, u32, Option<crate::network::Link>)> {
+        match &load.from {
+            LoadSource::Workload { name, .. } => {
+                let Some(app) = self.apps.iter().position(|a| a.name == **name) else {
+                    let names: Vec<&str> = self.apps.iter().map(|a| a.name.as_str()).collect();
+                    let help = nearest(name, &names).map_or_else(
+                        || "name a workload of the manifests as `namespace/name`, or use `from: outside`".to_owned(),
+                        |near| format!("did you mean `{near}`?"),
+                    );
+                    let message = format!(
+                        "load `{}` comes from `{name}`, which is no workload of the manifests",
+                        load.name
+                    );
+                    self.fail("TT-UNKNOWN-WORKLOAD", load.origin, message).help = Some(help);
+                    return None;
+                };
+                let pods = self.apps[app].pods.clone();
+                if pods.is_empty() {
+                    let message = format!(
+                        "load `{}` comes from `{name}`, which has no pods",
+                        load.name
+                    );
+                    self.fail("TT-NO-PODS", load.origin, message).help =
+                        Some("set its `replicas` to 1 or more".into());
+                    return None;
+                }
+                Some((name.to_string(), pods, app as u32, None))
+            }
+            LoadSource::Outside { locality, via } => {
+                self.outside_source(load, locality, via.as_ref())
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "read in one place")]
+    fn outside_source(
+        &mut self,
+        load: &Load,
+        locality: &Locality,
+        via: Option<&Name>,
+    ) -> Option<(String, Vec<u32>, u32, Option<crate::network::Link>)> {
+        let gateways: Vec<u32> = self
+            .snapshot
+            .workloads
+            .iter_ids()
+            .filter(|(_, w)| w.proxy == ProxyKind::Gateway && !w.pods.is_empty())
+            .map(|(id, _)| id.index() as u32)
+            .collect();
+        let chosen = match via {
+            Some(via) => {
+                let found = gateways
+                    .iter()
+                    .copied()
+                    .find(|g| self.apps[*g as usize].name == **via);
+                if found.is_none() {
+                    let names: Vec<String> = gateways
+                        .iter()
+                        .map(|g| self.apps[*g as usize].name.clone())
+                        .collect();
+                    let message = format!(
+                        "load `{}` goes through `{via}`, which is no gateway of the manifests",
+                        load.name
+                    );
+                    let help = if names.is_empty() {
+                        "the manifests hold no gateway workload (a Deployment whose pods are injected with the gateway template)".to_owned()
+                    } else {
+                        format!("gateways: {}", names.join(", "))
+                    };
+                    self.fail("TT-UNKNOWN-GATEWAY", load.origin, message).help = Some(help);
+                    return None;
+                }
+                found
+            }
+            None if gateways.len() == 1 => Some(gateways[0]),
+            None => None,
+        };
+        if let Some(gateway) = chosen {
+            let pods = self.apps[gateway as usize].pods.clone();
+            let link = self
+                .distances
+                .link(locality, &self.pods[pods[0] as usize].locality);
+            return Some((
+                format!("outside via {}", self.apps[gateway as usize].name),
+                pods,
+                gateway,
+                Some(link),
+            ));
+        }
+        // A client of plain Kubernetes: an external app of its own, without a proxy.
+        let app = self.external(&format!("client {}", load.name));
+        let pods = self.apps[app as usize].pods.clone();
+        let place = self.place(locality);
+        for pod in &pods {
+            self.pods[*pod as usize].locality = locality.clone();
+            self.pods[*pod as usize].place = place;
+        }
+        Some(("outside".to_owned(), pods, app, None))
+    }
+
+    /// The Model's entry of an app, or its defaults.
+    pub(super) fn behaviour(&self, app: u32) -> &'a WorkloadModel {
+        self.model
+            .workloads
+            .get(self.apps[app as usize].name.as_str())
+            .unwrap_or(&self.model.defaults)
+    }
+
+    fn finish(
+        mut self,
+        scenario: &Scenario,
+        routes: Routes,
+        loads: Vec<LoadPlan>,
+        expected_hops: f64,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        self.note_assumed(&routes);
+        for bad in std::mem::take(&mut self.resolver.bad_patterns) {
+            self.warnings.push(bad);
+        }
+        let places = self.places.len();
+        let (slots, clusters) = routes.clusters(&mut self, places);
+        // Edges of a pod: one per slot of its workload.
+        let mut edge_bases = Vec::with_capacity(self.pods.len());
+        let mut edge_count = 0;
+        for pod in &self.pods {
+            edge_bases.push(edge_count as u32);
+            edge_count += routes.slots_of(pod.app);
+        }
+        Ok(Plan {
+            scenario: scenario.name.to_string(),
+            duration: scenario.duration,
+            warm_up: scenario.warm_up,
+            assumed: self.assumed,
+            warnings: self.warnings,
+            expected_events: (expected_hops * 3.2).max(1_000.0),
+            in_flight_max: IN_FLIGHT_MAX,
+            loads,
+            apps: self.apps,
+            pods: self.pods,
+            slots,
+            clusters,
+            routes: routes.routes,
+            children: routes.children,
+            rows: routes.rows,
+            distances: self.distances,
+            workers: self.model.proxy_concurrency.max(1),
+            edge_bases,
+            edge_count,
+        })
+    }
+
+    /// Says which behaviour nobody wrote down.
+    fn note_assumed(&mut self, routes: &Routes) {
+        let defaults = &self.model.defaults;
+        let assumed: Vec<&str> = routes
+            .used_apps()
+            .map(|app| &self.apps[app as usize])
+            .filter(|app| app.is_assumed)
+            .map(|app| app.name.as_str())
+            .collect();
+        // Defaults that somebody wrote are not assumptions.
+        if !assumed.is_empty() && defaults.origin.is_built_in() {
+            let limit =
+                |n: Option<u32>| n.map_or_else(|| "unlimited".to_owned(), |n| n.to_string());
+            self.assumed.push(format!(
+                "behaviour of {}: {} of own work, {} requests at once per pod, {} waiting, no errors, no calls (no entry in the Model)",
+                assumed.join(", "),
+                defaults.service_time,
+                limit(defaults.concurrency),
+                limit(defaults.queue),
+            ));
+        }
+        if self.model.origin.is_built_in() {
+            let n = &self.model.network;
+            self.assumed.push(format!(
+                "network, one way: {} in a zone, {} between zones, {} between regions (no Model was given)",
+                n.same_zone, n.same_region, n.between_regions
+            ));
+        }
+    }
+}
+
+/// The class of a load's request, headers of the mix entry added; a drawn header gets a marker.
+fn request_class(
+    load: &Load,
+    entry: Option<&crate::config::scenario::MixEntry>,
+) -> (RequestClass, Option<DrawnValue>) {
+    let mut headers = Headers::new();
+    let mut drawn = None;
+    for (name, value) in load
+        .headers
+        .iter()
+        .chain(entry.iter().flat_map(|e| &e.headers))
+    {
+        set_header(&mut headers, name, value, &mut drawn);
+    }
+    let url = entry
+        .and_then(|e| e.url.clone())
+        .unwrap_or_else(|| load.url.clone());
+    let method = entry
+        .and_then(|e| e.method.clone())
+        .unwrap_or_else(|| load.method.clone());
+    (RequestClass::new(url, &method, headers), drawn)
+}
+
+/// Sets a header, or its marker when it is drawn.
+pub(super) fn set_header(
+    headers: &mut Headers,
+    name: &str,
+    value: &HeaderValue,
+    drawn: &mut Option<DrawnValue>,
+) {
+    match value {
+        HeaderValue::Text(text) => headers.set(name, text),
+        HeaderValue::Uniform { prefix, count } => {
+            headers.set(name, DRAWN);
+            *drawn = Some(DrawnValue {
+                prefix: prefix.clone(),
+                count: (*count).max(1),
+                cumulated: Arc::from([]),
+            });
+        }
+        HeaderValue::Zipf {
+            prefix,
+            count,
+            exponent,
+        } => {
+            headers.set(name, DRAWN);
+            let mut sum = 0.0;
+            // A table of a million entries is the most that is kept; beyond it the tail has no visible weight.
+            let cumulated: Vec<f64> = (1..=(*count).clamp(1, 1_000_000))
+                .map(|k| {
+                    sum += libm::pow(k as f64, -exponent);
+                    sum
+                })
+                .collect();
+            *drawn = Some(DrawnValue {
+                prefix: prefix.clone(),
+                count: cumulated.len() as u64,
+                cumulated: cumulated.into(),
+            });
+        }
+    }
+}
+
+/// The name within edit distance 3, nearest first.
+fn nearest<'n>(wanted: &str, names: &[&'n str]) -> Option<&'n str> {
+    let near = names.iter().map(|n| (distance(wanted, n), *n)).min();
+    near.filter(|(d, _)| *d <= 3).map(|(_, n)| n)
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = (diagonal + usize::from(x != *y))
+                .min(row[j] + 1)
+                .min(row[j + 1] + 1);
+            diagonal = row[j + 1];
+            row[j + 1] = cost;
+        }
+    }
+    row[b.len()]
+}

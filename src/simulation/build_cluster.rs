@@ -1,0 +1,394 @@
+//! Slots and cluster plans: the clusters a workload uses, as each of its localities sees them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::build::Builder;
+use super::plan::{ClusterPlan, Connect, HostPlan, Inbound, NIL, Slot};
+use super::resolve::RequestClass;
+use crate::config::scenario::Connections;
+use crate::data_plane::authorization::{Decision, Peer, check};
+use crate::data_plane::{HostSet, LbView};
+use crate::units::{Fraction, Origin};
+use crate::xds::cluster::{ClusterKind, PoolSettings, Thresholds, Upstream as Protocol};
+use crate::xds::endpoint::{LocalityPolicy, localize};
+use crate::xds::listener::MtlsMode;
+use crate::xds::snapshot::Protocol as PortProtocol;
+use crate::xds::{Cluster, Endpoint, Health, LbPolicy, Locality, Name, ProxyKind, Tls, WorkloadId};
+
+/// Identifies a slot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SlotKey {
+    pub(super) app: u32,
+    pub(super) cluster: String,
+    /// Only for clusters whose endpoints depend on the host that was called.
+    pub(super) host: String,
+}
+
+/// Slots while they are made.
+#[derive(Default)]
+pub(super) struct Slots {
+    ids: BTreeMap<SlotKey, u32>,
+    entries: Vec<(SlotKey, Upstream, u32)>,
+    per_app: BTreeMap<u32, u32>,
+    /// Number of calls per app, filled when clusters are made.
+    pub(super) calls: Vec<usize>,
+}
+
+impl Slots {
+    /// (slot, position among the client's slots).
+    pub(super) fn slot(&mut self, key: SlotKey, upstream: Upstream) -> (u32, u32) {
+        if let Some(id) = self.ids.get(&key) {
+            return (*id, self.entries[*id as usize].2);
+        }
+        let id = self.entries.len() as u32;
+        let next = self.per_app.entry(key.app).or_insert(0);
+        let position = *next;
+        *next += 1;
+        self.ids.insert(key.clone(), id);
+        self.entries.push((key, upstream, position));
+        (id, position)
+    }
+}
+
+/// A host of an upstream before the client's locality is known.
+#[derive(Clone, Debug)]
+pub(super) struct HostRef {
+    pub(super) pod: u32,
+    pub(super) port: u16,
+    connect: ConnectKind,
+}
+
+/// What decides how connecting goes.
+#[derive(Clone, Copy, Debug)]
+struct ConnectKind {
+    mtls: bool,
+    tls: bool,
+}
+
+/// A cluster with its endpoints turned into pods of the run.
+#[derive(Clone, Debug)]
+pub(super) struct Upstream {
+    pub(super) name: Name,
+    cluster: Cluster,
+    pub(super) hosts: Vec<HostRef>,
+    synthetic: bool,
+    /// Endpoints depend on the host that was called.
+    pub(super) by_host: bool,
+}
+
+impl Upstream {
+    /// A cluster of the tables.
+    pub(super) fn of_cluster(builder: &mut Builder<'_>, cluster: &Cluster) -> Self {
+        let hosts = cluster
+            .endpoints
+            .iter()
+            .map(|e| host_ref(builder, e, &cluster.tls))
+            .collect();
+        let mut cluster = cluster.clone();
+        if cluster.lb == LbPolicy::ClusterProvided {
+            // The application resolved the name and chose one of the addresses.
+            cluster.lb = LbPolicy::Random;
+        }
+        Self {
+            name: cluster.name.clone(),
+            cluster,
+            hosts,
+            synthetic: false,
+            by_host: false,
+        }
+    }
+
+    /// The address the client itself chose: kube-proxy's choice for a Service, else a place outside the manifests.
+    pub(super) fn passthrough(builder: &mut Builder<'_>, app: u32, class: &RequestClass) -> Self {
+        let mut upstream = Self::of_service(builder, app, class);
+        upstream.name = "PassthroughCluster".into();
+        upstream.cluster.name = upstream.name.clone();
+        upstream.synthetic = false;
+        upstream.by_host = true;
+        upstream
+    }
+
+    /// The same endpoints under another cluster's name and policies.
+    pub(super) fn renamed(mut self, cluster: &Cluster) -> Self {
+        let endpoints = self.cluster.endpoints.clone();
+        self.name = cluster.name.clone();
+        self.cluster = Cluster {
+            endpoints,
+            lb: LbPolicy::Random,
+            kind: ClusterKind::OriginalDst,
+            ..cluster.clone()
+        };
+        self
+    }
+
+    /// What Kubernetes alone routes a host and port to.
+    pub(super) fn of_service(builder: &mut Builder<'_>, app: u32, class: &RequestClass) -> Self {
+        let snapshot = builder.snapshot;
+        let namespace = snapshot
+            .workloads
+            .get(WorkloadId::new(app as usize))
+            .map_or_else(|| Name::from("default"), |w| w.namespace.clone());
+        let service = builder
+            .resolver
+            .service(&class.url.host, &namespace)
+            .map(|id| &snapshot.services[id]);
+        let port = service.and_then(|s| s.ports.iter().find(|p| p.port == class.url.port));
+        let endpoints: Vec<Endpoint> = match (service, port) {
+            (_, Some(port)) if !port.endpoints.is_empty() => port.endpoints.clone(),
+            (Some(service), _) if !service.external => Vec::new(),
+            _ => vec![outside_endpoint(&class.url.host, class.url.port)],
+        };
+        let https = &*class.url.scheme == "https";
+        let tls = if https {
+            Tls::Simple {
+                sni: class.url.host.clone(),
+                mutual: false,
+            }
+        } else {
+            Tls::Disable
+        };
+        let hosts = endpoints
+            .iter()
+            .map(|e| host_ref(builder, e, &tls))
+            .collect();
+        let name: Name = format!("kubernetes|{}|{}", class.url.port, class.url.host).into();
+        let cluster = Cluster {
+            name: name.clone(),
+            host: class.url.host.clone(),
+            port: class.url.port,
+            subset: "".into(),
+            kind: ClusterKind::OriginalDst,
+            protocol: PortProtocol::Tcp,
+            upstream: if &*class.url.scheme == "grpc" {
+                Protocol::Http2
+            } else {
+                Protocol::Http1
+            },
+            endpoints: endpoints.into(),
+            locality: LocalityPolicy::default(),
+            lb: LbPolicy::Random,
+            warmup: None,
+            breakers: Thresholds::default(),
+            pool: PoolSettings::default(),
+            outlier: None,
+            panic_threshold: Fraction::ZERO,
+            tls,
+            origin: Origin::BUILT_IN,
+            policy_origin: Origin::BUILT_IN,
+        };
+        Self {
+            name,
+            cluster,
+            hosts,
+            synthetic: true,
+            by_host: false,
+        }
+    }
+
+    /// What the server's sidecar does with such a request.
+    pub(super) fn inbound(
+        &self,
+        builder: &Builder<'_>,
+        client: u32,
+        server: u32,
+        host: &HostRef,
+        class: &RequestClass,
+    ) -> Inbound {
+        let workloads = &builder.snapshot.workloads;
+        let server = workloads
+            .get(WorkloadId::new(server as usize))
+            .filter(|w| w.proxy == ProxyKind::Sidecar);
+        let Some(inbound) = server.and_then(|w| w.inbound.iter().find(|i| i.port == host.port))
+        else {
+            return Inbound::Accept;
+        };
+        let client = workloads
+            .get(WorkloadId::new(client as usize))
+            .filter(|w| w.proxy != ProxyKind::None);
+        let mtls = client.is_some() && host.connect.mtls;
+        if !mtls && inbound.mtls == MtlsMode::Strict {
+            return Inbound::NoFilterChain;
+        }
+        let peer = match client.filter(|_| mtls) {
+            Some(w) => Peer {
+                principal: Some(
+                    format!("cluster.local/ns/{}/sa/{}", w.namespace, w.service_account).into(),
+                ),
+                namespace: Some(w.namespace.clone()),
+                ip: None,
+            },
+            None => Peer {
+                principal: None,
+                namespace: None,
+                ip: None,
+            },
+        };
+        match check(&inbound.authorization, &peer, &class.view(), host.port) {
+            Decision::Denied { .. } => Inbound::Denied,
+            Decision::Allowed => Inbound::Accept,
+        }
+    }
+}
+
+/// An address that no manifest speaks of.
+fn outside_endpoint(host: &Name, port: u16) -> Endpoint {
+    Endpoint {
+        address: host.clone(),
+        port,
+        pod: None,
+        weight: 1,
+        health: Health::Healthy,
+        locality: Locality::default(),
+        mtls: false,
+        labels: Arc::new(BTreeMap::new()),
+    }
+}
+
+/// The pod behind an endpoint, and what its TLS will be.
+fn host_ref(builder: &mut Builder<'_>, endpoint: &Endpoint, tls: &Tls) -> HostRef {
+    let pod = if let Some(pod) = endpoint.pod {
+        pod.index() as u32
+    } else {
+        let app = builder.external(&endpoint.address);
+        builder.apps[app as usize].pods[0]
+    };
+    let mtls = match tls {
+        Tls::Auto => endpoint.mtls,
+        Tls::IstioMutual => true,
+        Tls::Disable | Tls::Simple { .. } => false,
+    };
+    HostRef {
+        pod,
+        port: endpoint.port,
+        connect: ConnectKind {
+            mtls,
+            tls: matches!(tls, Tls::Simple { .. }),
+        },
+    }
+}
+
+impl super::build_route::Routes {
+    /// Slots and cluster plans, now that every route is known.
+    pub(super) fn clusters(
+        &self,
+        builder: &mut Builder<'_>,
+        places: usize,
+    ) -> (Vec<Slot>, Vec<ClusterPlan>) {
+        let mut slots = Vec::new();
+        let mut clusters = Vec::new();
+        for (key, upstream, _) in &self.slots.entries {
+            let app = &builder.apps[key.app as usize];
+            let mut used: Vec<u32> = app
+                .pods
+                .iter()
+                .map(|p| builder.pods[*p as usize].place)
+                .collect();
+            used.sort_unstable();
+            used.dedup();
+            let mut by_place = vec![NIL; places];
+            for place in used {
+                by_place[place as usize] = clusters.len() as u32;
+                clusters.push(cluster_plan(builder, key.app, place, upstream));
+            }
+            slots.push(Slot {
+                workload: app.name.clone(),
+                cluster: key.cluster.clone(),
+                by_place,
+                synthetic: upstream.synthetic,
+            });
+        }
+        (slots, clusters)
+    }
+
+    /// Number of slots of an app's pods.
+    pub(super) fn slots_of(&self, app: u32) -> usize {
+        self.slots.per_app.get(&app).map_or(0, |n| *n as usize)
+    }
+}
+
+fn cluster_plan(builder: &Builder<'_>, app: u32, place: u32, upstream: &Upstream) -> ClusterPlan {
+    let cluster = &upstream.cluster;
+    let here = &builder.places[place as usize];
+    let labels = client_labels(builder, app, here);
+    let assignment = localize(&cluster.endpoints, &cluster.locality, here, &labels);
+    let set = HostSet::new(cluster, &assignment);
+    let view = LbView::build(&set, |_| true);
+    let hosts = upstream.hosts.iter().map(|host| {
+        let pod = &builder.pods[host.pod as usize];
+        HostPlan {
+            pod: host.pod,
+            link: builder.distances.link(here, &pod.locality),
+            connect: connect(builder, app, pod.app, host),
+            port: host.port,
+        }
+    });
+    ClusterPlan {
+        hosts: hosts.collect(),
+        view,
+        set,
+        thresholds: cluster.breakers.clone(),
+        pool: cluster.pool.clone(),
+        outlier: cluster.outlier.clone(),
+        http2: cluster.upstream == Protocol::Http2,
+    }
+}
+
+/// Labels of a client proxy for `failoverPriority`: its pod's and its place's (`istio-config.md` §4.2).
+fn client_labels(builder: &Builder<'_>, app: u32, here: &Locality) -> BTreeMap<Name, Name> {
+    let workload = builder
+        .snapshot
+        .workloads
+        .get(WorkloadId::new(app as usize));
+    let mut labels = workload.map(|w| w.labels.clone()).unwrap_or_default();
+    let topology = [
+        ("topology.kubernetes.io/region", &here.region),
+        ("topology.kubernetes.io/zone", &here.zone),
+        ("topology.istio.io/subzone", &here.subzone),
+    ];
+    for (key, value) in topology {
+        if !value.is_empty() {
+            labels.insert(key.into(), value.clone());
+        }
+    }
+    labels
+}
+
+/// How a connection goes: the application's own state first, then TLS (`istio-config.md` §6.1).
+fn connect(builder: &Builder<'_>, client: u32, server: u32, host: &HostRef) -> Connect {
+    let app = &builder.apps[server as usize];
+    match app.connections {
+        Connections::Refuse => return Connect::Refused,
+        Connections::Blackhole => return Connect::Blackhole,
+        Connections::Accept => {}
+    }
+    let workloads = &builder.snapshot.workloads;
+    let client_has_proxy = workloads
+        .get(WorkloadId::new(client as usize))
+        .is_some_and(|w| w.proxy != ProxyKind::None);
+    let server_workload = workloads
+        .get(WorkloadId::new(server as usize))
+        .filter(|w| w.proxy == ProxyKind::Sidecar);
+    let mode = server_workload.map(|w| {
+        w.inbound
+            .iter()
+            .find(|i| i.port == host.port)
+            .map_or(MtlsMode::Permissive, |i| i.mtls)
+    });
+    if host.connect.mtls && client_has_proxy {
+        return match mode {
+            None if !app.is_external => Connect::TlsFails,
+            Some(MtlsMode::Disable) => Connect::TlsFails,
+            _ => Connect::Made(2),
+        };
+    }
+    if host.connect.tls {
+        // One-way TLS to a port behind a sidecar fits no filter chain.
+        return if server_workload.is_some() && client_has_proxy {
+            Connect::TlsFails
+        } else {
+            Connect::Made(2)
+        };
+    }
+    Connect::Made(1)
+}

@@ -1,0 +1,245 @@
+//! Connections of a pool and the requests that wait for them.
+
+use super::event::{Event, Kind};
+use super::plan::{Connect, NIL};
+use super::world::{State, World};
+use crate::data_plane::Trail;
+use crate::data_plane::conn_pool::Expired;
+use crate::data_plane::outlier_detection::TryResult;
+use crate::data_plane::retry::{ResetReason, TryOutcome};
+use crate::engine::Queue;
+use crate::observe::Stat;
+use crate::units::{SimDuration, SimTime};
+
+impl<T: Trail> World<'_, T> {
+    /// Opens what the pool needs: at most three connections at a time, as Envoy tries.
+    pub(super) fn open_connections(
+        &mut self,
+        now: SimTime,
+        pool_id: u32,
+        cause: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        for round in 0..3 {
+            if !self.pools[pool_id as usize].needs_connection() {
+                return;
+            }
+            let (edge_id, _) = self.pool_owner[pool_id as usize];
+            let edge = &mut self.edges[edge_id as usize];
+            let cluster = &self.plan.clusters[edge.cluster as usize];
+            let full = !edge.breakers.allows_connection(&cluster.thresholds);
+            if full {
+                self.record.slots[edge.slot as usize]
+                    .stats
+                    .inc(Stat::CxOverflow);
+                if !self.pools[pool_id as usize].is_empty() {
+                    return;
+                }
+            }
+            self.open_connection(now, pool_id, cause, round, queue);
+            if full {
+                return;
+            }
+        }
+    }
+
+    fn open_connection(
+        &mut self,
+        now: SimTime,
+        pool_id: u32,
+        cause: u32,
+        round: u64,
+        queue: &mut Queue<Event>,
+    ) {
+        let plan = self.plan;
+        let (edge_id, host) = self.pool_owner[pool_id as usize];
+        let edge = &mut self.edges[edge_id as usize];
+        let cluster = &plan.clusters[edge.cluster as usize];
+        let pool = &mut self.pools[pool_id as usize];
+        let id = self
+            .connections
+            .open(now, pool_id, pool, &cluster.pool, cluster.http2);
+        edge.breakers.connections += 1;
+        let stats = &mut self.record.slots[edge.slot as usize].stats;
+        stats.inc(Stat::CxTotal);
+        stats.inc(if cluster.http2 {
+            Stat::CxHttp2Total
+        } else {
+            Stat::CxHttp1Total
+        });
+        let host = cluster.hosts[host as usize];
+        let (round_trips, kind) = match host.connect {
+            Connect::Made(round_trips) => (round_trips, Kind::ConnectionReady),
+            Connect::Refused => (1, Kind::ConnectionRefused),
+            Connect::TlsFails => (2, Kind::ConnectionRefused),
+            Connect::Blackhole => (0, Kind::ConnectionTimedOut),
+        };
+        // Luck of the request that made the connection necessary.
+        let call = &self.calls[cause as usize];
+        let mut draws = Self::draws(
+            call.key ^ u64::from(call.tries) ^ (round << 32),
+            self.keys.connect,
+        );
+        let sampler = plan.distances.sampler(host.link);
+        let mut takes = SimDuration::ZERO;
+        for _ in 0..2 * round_trips {
+            takes = takes.plus(sampler.sample(&mut draws));
+        }
+        let limit = cluster.pool.connect_timeout;
+        let (takes, kind) = if kind == Kind::ConnectionTimedOut || takes >= limit {
+            (limit, Kind::ConnectionTimedOut)
+        } else {
+            (takes, kind)
+        };
+        let generation = self.connections.get(id).generation;
+        queue.push(now.after(takes), Event::stamped(kind, id, generation));
+    }
+
+    pub(super) fn on_connection_ready(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        generation: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        let connection = self.connections.get(id);
+        if connection.generation != generation {
+            return;
+        }
+        let pool_id = connection.pool;
+        self.connections
+            .connected(now, id, &mut self.pools[pool_id as usize]);
+        self.serve_pending(now, pool_id, queue);
+    }
+
+    /// A failed connection fails every request that waits in its pool.
+    pub(super) fn on_connection_failed(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        generation: u32,
+        timed_out: bool,
+        queue: &mut Queue<Event>,
+    ) {
+        let connection = self.connections.get(id);
+        if connection.generation != generation {
+            return;
+        }
+        let pool_id = connection.pool;
+        let (edge_id, host) = self.pool_owner[pool_id as usize];
+        self.connections
+            .close(id, &mut self.pools[pool_id as usize]);
+        let edge = &mut self.edges[edge_id as usize];
+        edge.breakers.connections -= 1;
+        let tls = self.plan.clusters[edge.cluster as usize].hosts[host as usize].connect
+            == Connect::TlsFails;
+        let slot = edge.slot as usize;
+        let stats = &mut self.record.slots[slot].stats;
+        stats.inc(Stat::CxConnectFail);
+        stats.inc(Stat::CxDestroy);
+        let reason = match (timed_out, tls) {
+            (true, _) => ResetReason::ConnectionTimeout,
+            (false, true) => ResetReason::TlsFailure,
+            (false, false) => ResetReason::ConnectionRefused,
+        };
+        if timed_out {
+            stats.inc(Stat::CxConnectTimeout);
+        }
+        let mut failed = std::mem::take(&mut self.failed);
+        while self.pools[pool_id as usize].first != NIL {
+            let first = self.pools[pool_id as usize].first;
+            self.unlink_pending(first);
+            failed.push_back(first);
+        }
+        while let Some(call) = failed.pop_front() {
+            self.record.slots[slot]
+                .stats
+                .inc(Stat::RqPendingFailureEject);
+            self.on_try_result(now, edge_id, host, TryResult::LocalFailure, queue);
+            self.end_try(now, call, TryOutcome::Reset(reason), queue);
+        }
+        self.failed = failed;
+    }
+
+    /// Ready connections take waiting requests, the oldest first; more are opened when that is not enough.
+    pub(super) fn serve_pending(&mut self, now: SimTime, pool_id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        loop {
+            let pool = &mut self.pools[pool_id as usize];
+            let first = pool.first;
+            if first == NIL {
+                return;
+            }
+            let (edge_id, _) = self.pool_owner[pool_id as usize];
+            let settings = &plan.clusters[self.edges[edge_id as usize].cluster as usize].pool;
+            let mut expired = Expired::default();
+            let ready = self.connections.ready(now, pool, settings, &mut expired);
+            if expired != Expired::default() {
+                self.count_expired(edge_id, expired);
+            }
+            let Some(connection) = ready else {
+                self.open_connections(now, pool_id, first, queue);
+                return;
+            };
+            self.unlink_pending(first);
+            self.attach(now, first, connection, pool_id, queue);
+        }
+    }
+
+    /// Connections whose time was over when a request asked for one are closed.
+    #[cold]
+    pub(super) fn count_expired(&mut self, edge_id: u32, expired: Expired) {
+        let edge = &mut self.edges[edge_id as usize];
+        edge.breakers.connections -= expired.idle + expired.aged;
+        let stats = &mut self.record.slots[edge.slot as usize].stats;
+        stats.add(Stat::CxIdleTimeout, u64::from(expired.idle));
+        stats.add(Stat::CxMaxDurationReached, u64::from(expired.aged));
+        stats.add(Stat::CxDestroy, u64::from(expired.idle + expired.aged));
+    }
+
+    /// Appends a call to its pool's waiting list.
+    pub(super) fn append_pending(&mut self, id: u32, pool_id: u32) {
+        let pool = &mut self.pools[pool_id as usize];
+        let last = pool.last;
+        pool.last = id;
+        pool.waiting += 1;
+        if last == NIL {
+            pool.first = id;
+        } else {
+            self.calls[last as usize].next = id;
+        }
+        let call = &mut self.calls[id as usize];
+        call.previous = last;
+        call.next = NIL;
+    }
+
+    /// Takes a call out of its pool's waiting list.
+    fn unlink_pending(&mut self, id: u32) {
+        let call = self.calls[id as usize];
+        let edge = &mut self.edges[call.edge as usize];
+        edge.breakers.pending -= 1;
+        let pool_id = edge.pools + call.worker * edge.host_count + call.host;
+        let pool = &mut self.pools[pool_id as usize];
+        pool.waiting -= 1;
+        if call.previous == NIL {
+            pool.first = call.next;
+        } else {
+            self.calls[call.previous as usize].next = call.next;
+        }
+        if call.next == NIL {
+            pool.last = call.previous;
+        } else {
+            self.calls[call.next as usize].previous = call.previous;
+        }
+    }
+
+    /// A waiting call gives up.
+    pub(super) fn leave_pending(&mut self, id: u32) {
+        debug_assert_eq!(self.calls[id as usize].state, State::Pending);
+        self.unlink_pending(id);
+        let slot = self.edges[self.calls[id as usize].edge as usize].slot;
+        self.record.slots[slot as usize]
+            .stats
+            .inc(Stat::RqCancelled);
+    }
+}

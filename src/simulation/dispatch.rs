@@ -1,0 +1,47 @@
+//! One match: event → behaviour. The only place where events are told apart.
+
+use super::event::{Event, Kind};
+use super::world::World;
+use crate::data_plane::Trail;
+use crate::engine::{Model, Queue};
+use crate::units::SimTime;
+
+impl<T: Trail> Model for World<'_, T> {
+    type Event = Event;
+
+    fn is_stuck(&self) -> bool {
+        self.overloaded
+    }
+
+    fn handle(&mut self, now: SimTime, event: Event, queue: &mut Queue<Event>) {
+        let index = event.index();
+        match event.kind() {
+            Kind::AttemptReachedServer => self.on_reached_server(now, index, queue),
+            Kind::WorkDone => self.on_work_done(now, index, queue),
+            Kind::ResponseReachedClient => self.on_response(now, index, queue),
+            Kind::Arrival => self.on_arrival(now, index, queue),
+            Kind::UserReady => self.on_user_ready(now, index, queue),
+            Kind::BackoffElapsed => self.on_backoff_elapsed(now, index, event.generation(), queue),
+            Kind::FaultDelayElapsed => {
+                self.on_fault_delay_elapsed(now, index, event.generation(), queue);
+            }
+            Kind::ConnectionReady => {
+                self.on_connection_ready(now, index, event.generation(), queue);
+            }
+            Kind::ConnectionRefused => {
+                self.on_connection_failed(now, index, event.generation(), false, queue);
+            }
+            Kind::ConnectionTimedOut => {
+                self.on_connection_failed(now, index, event.generation(), true, queue);
+            }
+            Kind::AttemptTimedOut => self.on_attempt_timed_out(now, index, queue),
+            Kind::RequestTimedOut => self.on_request_timed_out(now, index, queue),
+            Kind::ApplicationTimedOut => self.on_application_timed_out(now, index, queue),
+            Kind::OutlierSweep => self.on_outlier_sweep(now, index, queue),
+            Kind::HealthMerged => self.on_health_merged(now, index),
+            Kind::ReachedGateway => self.on_reached_gateway(now, index, event.generation(), queue),
+            Kind::ReachedOutside => self.on_reached_outside(now, index, queue),
+            Kind::WarmUpOver => self.on_warm_up_over(now),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Outlier detection at work: results in, ejections and returns out, through the merge window.
+
+use super::event::{Event, Kind};
+use super::world::World;
+use crate::data_plane::merge_window::Merge;
+use crate::data_plane::outlier_detection::{Ejection, TryResult, Verdict, needs_sweep, next_sweep};
+use crate::data_plane::{LbView, Trail};
+use crate::engine::Queue;
+use crate::observe::Stat;
+use crate::units::SimTime;
+
+impl<T: Trail> World<'_, T> {
+    /// One try told something about its host.
+    #[inline]
+    pub(super) fn on_try_result(
+        &mut self,
+        now: SimTime,
+        edge_id: u32,
+        host: u32,
+        result: TryResult,
+        queue: &mut Queue<Event>,
+    ) {
+        let edge = &mut self.edges[edge_id as usize];
+        let Some(config) = &self.plan.clusters[edge.cluster as usize].outlier else {
+            return;
+        };
+        let outlier = &mut self.outliers[(edge.hosts + host) as usize];
+        let verdict = edge
+            .monitor
+            .on_result(config, edge.host_count, outlier, now, result);
+        if verdict != Verdict::Keep {
+            self.on_verdict(now, edge_id, host, verdict, queue);
+        }
+    }
+
+    #[cold]
+    fn on_verdict(
+        &mut self,
+        now: SimTime,
+        edge_id: u32,
+        host: u32,
+        verdict: Verdict,
+        queue: &mut Queue<Event>,
+    ) {
+        let edge = &mut self.edges[edge_id as usize];
+        let stats = &mut self.record.slots[edge.slot as usize].stats;
+        let kind = match verdict {
+            Verdict::Keep => return,
+            Verdict::Ejected { kind, .. }
+            | Verdict::Overflow { kind }
+            | Verdict::Detected { kind } => kind,
+        };
+        stats.inc(match kind {
+            Ejection::Consecutive5xx => Stat::EjectionsDetected5xx,
+            Ejection::ConsecutiveGatewayFailure => Stat::EjectionsDetectedGateway,
+            Ejection::ConsecutiveLocalOriginFailure => Stat::EjectionsDetectedLocal,
+        });
+        match verdict {
+            Verdict::Overflow { .. } => stats.inc(Stat::EjectionsOverflow),
+            Verdict::Ejected { .. } => {
+                stats.inc(Stat::EjectionsEnforcedTotal);
+                stats.inc(match kind {
+                    Ejection::Consecutive5xx => Stat::EjectionsEnforced5xx,
+                    Ejection::ConsecutiveGatewayFailure => Stat::EjectionsEnforcedGateway,
+                    Ejection::ConsecutiveLocalOriginFailure => Stat::EjectionsEnforcedLocal,
+                });
+                self.eject(now, edge_id, host, queue);
+            }
+            Verdict::Keep | Verdict::Detected { .. } => {}
+        }
+    }
+
+    /// The flag is set: pooled connections drain now, the balancer learns of it through the merge window.
+    fn eject(&mut self, now: SimTime, edge_id: u32, host: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let edge = &mut self.edges[edge_id as usize];
+        let cluster = &plan.clusters[edge.cluster as usize];
+        self.record.pods[cluster.hosts[host as usize].pod as usize].ejections += 1;
+        for worker in 0..plan.workers {
+            let pool_id = edge.pools + worker * edge.host_count + host;
+            let closed = self
+                .connections
+                .drain(&mut self.pools[pool_id as usize], pool_id);
+            edge.breakers.connections -= closed;
+            self.record.slots[edge.slot as usize]
+                .stats
+                .add(Stat::CxDestroy, u64::from(closed));
+        }
+        if !edge.sweep_armed
+            && let Some(config) = &cluster.outlier
+        {
+            edge.sweep_armed = true;
+            queue.push(
+                next_sweep(config, now),
+                Event::new(Kind::OutlierSweep, edge_id),
+            );
+        }
+        self.health_changed(now, edge_id, queue);
+    }
+
+    pub(super) fn on_outlier_sweep(
+        &mut self,
+        now: SimTime,
+        edge_id: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        let edge = &mut self.edges[edge_id as usize];
+        let Some(config) = &self.plan.clusters[edge.cluster as usize].outlier else {
+            return;
+        };
+        let hosts =
+            &mut self.outliers[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
+        let mut returned = false;
+        edge.monitor.sweep(config, now, hosts, |_| returned = true);
+        edge.sweep_armed = needs_sweep(hosts);
+        if edge.sweep_armed {
+            queue.push(
+                next_sweep(config, now),
+                Event::new(Kind::OutlierSweep, edge_id),
+            );
+        }
+        if returned {
+            self.health_changed(now, edge_id, queue);
+        }
+    }
+
+    fn health_changed(&mut self, now: SimTime, edge_id: u32, queue: &mut Queue<Event>) {
+        match self.edges[edge_id as usize].merge.on_change(now) {
+            Merge::ApplyNow => self.rebuild_view(now, edge_id),
+            Merge::ArmTimer(at) => queue.push(at, Event::new(Kind::HealthMerged, edge_id)),
+            Merge::Waiting => {}
+        }
+    }
+
+    pub(super) fn on_health_merged(&mut self, now: SimTime, edge_id: u32) {
+        if self.edges[edge_id as usize].merge.on_timer(now) {
+            self.rebuild_view(now, edge_id);
+        }
+    }
+
+    /// The balancer sees the flags as they are now.
+    fn rebuild_view(&mut self, now: SimTime, edge_id: u32) {
+        let edge = &mut self.edges[edge_id as usize];
+        let cluster = &self.plan.clusters[edge.cluster as usize];
+        let hosts = &self.outliers[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
+        let active = &self.active[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
+        edge.view = hosts.iter().any(|h| h.ejected).then(|| {
+            Box::new(LbView::build(&cluster.set, |host| {
+                !hosts[host as usize].ejected
+            }))
+        });
+        let view = edge.view.as_deref().unwrap_or(&cluster.view);
+        for balancer in &mut edge.balancers {
+            balancer.on_view_changed(&cluster.set, view, |host| active[host as usize], now);
+        }
+    }
+}

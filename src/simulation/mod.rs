@@ -1,0 +1,24 @@
+//! The only room that knows engine and mesh.
+mod arrival;
+mod attempt;
+mod build;
+mod build_cluster;
+mod build_route;
+mod connect;
+mod dispatch;
+mod ejection;
+mod event;
+mod outcome;
+mod plan;
+mod request;
+pub mod resolve;
+mod run;
+mod story;
+mod work;
+mod world;
+pub use build::prepare;
+pub use outcome::{Outcome, record};
+pub use plan::Plan;
+pub use resolve::{RequestClass, Resolved, Resolver};
+pub use run::{Control, run, trace};
+pub use story::{Story, story};

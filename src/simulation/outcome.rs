@@ -1,0 +1,417 @@
+//! What one run found out: counters by id, to be merged with other replications and named.
+
+use super::plan::{ActionPlan, NIL, Plan};
+use super::world::World;
+use crate::data_plane::Trail;
+use crate::observe::record::{
+    ClientRecord, ClusterRecord, EdgeRecord, Ended, EndpointRecord, Headline, Record,
+    RequestRecord, Series, SeriesPoint, WorkloadRecord,
+};
+use crate::observe::recorder::{AppCounts, Recorder, RootEnd};
+use crate::observe::{Histogram, Stat, Tally};
+use crate::units::hash::Digest;
+use crate::units::{SimDuration, SimTime};
+
+/// Counters of one run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    record: Recorder,
+    /// Per app: (busy area, waiting area, most waiting) over counted time.
+    occupation: Vec<(u128, u128, u64)>,
+    counted: SimDuration,
+    ended: Ended,
+    ended_at: SimTime,
+    events: u64,
+    digest: u64,
+}
+
+impl<T: Trail> World<'_, T> {
+    /// True while a root request is open.
+    pub(super) fn is_busy(&self) -> bool {
+        self.roots_open > 0
+    }
+
+    /// True when every load has sent its requests and all were answered.
+    pub(super) fn is_finished(&self) -> bool {
+        self.roots_open == 0 && self.loads.iter().all(|l| l.sent >= l.limit)
+    }
+
+    /// Where counted time ends: the end of load, or now when loads stop by count.
+    pub(super) fn measured_until(&self) -> SimTime {
+        if self.is_finished() {
+            SimTime::ZERO
+        } else {
+            self.load_end.min(SimTime::from_ns(u64::MAX / 2))
+        }
+    }
+
+    /// Occupation of pods up to now; what is drained afterwards does not count.
+    pub(super) fn close_accounts(&mut self, now: SimTime) {
+        self.closed_at = now;
+        self.occupation = vec![(0, 0, 0); self.plan.apps.len()];
+        for (pod, plan) in self.pods.iter_mut().zip(&self.plan.pods) {
+            let (busy, waiting) = pod.areas(now);
+            let total = &mut self.occupation[plan.app as usize];
+            total.0 += busy;
+            total.1 += waiting;
+            total.2 = total.2.max(u64::from(pod.waiting_max));
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) fn new<T: Trail>(
+        mut world: World<'_, T>,
+        now: SimTime,
+        ended: Ended,
+        events: u64,
+    ) -> (Self, T) {
+        world.record.finish(now);
+        for edge in &world.edges {
+            let stats = &mut world.record.slots[edge.slot as usize].stats;
+            stats.add(
+                Stat::EjectionsActive,
+                u64::from(edge.monitor.ejections_active),
+            );
+            stats.add(Stat::CxActive, u64::from(edge.breakers.connections));
+            stats.add(Stat::RqActive, u64::from(edge.breakers.requests));
+            stats.add(Stat::RqPendingActive, u64::from(edge.breakers.pending));
+        }
+        let counted = world.closed_at.since(world.counting_from);
+        let mut digest = world.record.digest;
+        digest.add(world.record.hops);
+        for slot in &world.record.slots {
+            for stat in Stat::ALL {
+                digest.add(slot.stats.get(*stat));
+            }
+        }
+        for pod in &world.record.pods {
+            digest.add(pod.requests);
+        }
+        for row in &world.record.rows {
+            digest.add(row.requests);
+            digest.add(row.attempts);
+        }
+        let outcome = Self {
+            occupation: world.occupation,
+            counted,
+            ended,
+            ended_at: now,
+            events,
+            digest: digest.value(),
+            record: world.record,
+        };
+        (outcome, world.trail)
+    }
+
+    /// Digest of this run.
+    pub const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Tries sent.
+    pub const fn hops(&self) -> u64 {
+        self.record.hops
+    }
+
+    /// Events processed.
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Single root requests that were kept.
+    pub fn roots(&self) -> &[RootEnd] {
+        &self.record.roots
+    }
+}
+
+/// Names and merges the outcomes of replications, in their order.
+pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
+    let mut digest = Digest::default();
+    outcomes.iter().for_each(|o| digest.add(o.digest));
+    let first = outcomes.first();
+    let worst = |a: Ended, b: Ended| if a == Ended::Complete { b } else { a };
+    let mut record = Record {
+        scenario: plan.scenario.clone(),
+        seed,
+        replications: outcomes.len() as u32,
+        duration: plan
+            .duration
+            .unwrap_or_else(|| first.map_or(SimDuration::ZERO, |o| o.counted.plus(plan.warm_up))),
+        warm_up: plan.warm_up,
+        ended_at: first.map_or(SimTime::ZERO, |o| o.ended_at),
+        ended: outcomes
+            .iter()
+            .map(|o| o.ended)
+            .fold(Ended::Complete, worst),
+        digest: if let [only] = outcomes {
+            only.digest
+        } else {
+            digest.value()
+        },
+        hops: outcomes.iter().map(|o| o.record.hops).sum(),
+        events: outcomes.iter().map(|o| o.events).sum(),
+        clients: clients(plan, outcomes),
+        clusters: clusters(plan, outcomes),
+        endpoints: endpoints(plan, outcomes),
+        edges: edges(plan, outcomes),
+        workloads: workloads(plan, outcomes),
+        series: first.map(series).unwrap_or_default(),
+        assumed: plan.assumed.clone(),
+        warnings: plan.warnings.clone(),
+        ..Record::default()
+    };
+    for (number, outcome) in outcomes.iter().enumerate() {
+        record.requests.extend(
+            outcome
+                .record
+                .roots
+                .iter()
+                .map(|end| request(plan, number as u32, end)),
+        );
+    }
+    record
+}
+
+fn clients(plan: &Plan, outcomes: &[Outcome]) -> Vec<ClientRecord> {
+    plan.loads
+        .iter()
+        .enumerate()
+        .map(|(index, load)| {
+            let mut client = ClientRecord {
+                name: load.name.clone(),
+                from: load.from.clone(),
+                url: load.url.clone(),
+                ..ClientRecord::default()
+            };
+            for outcome in outcomes {
+                let counts = &outcome.record.clients[index];
+                client.started += counts.started;
+                client.requests += counts.ended;
+                client.in_flight += counts.started.saturating_sub(counts.ended);
+                add_text(&mut client.statuses, &counts.statuses);
+                add_text(&mut client.flags, &counts.flags);
+                for (tries, n) in counts.attempts.sorted() {
+                    *client.attempts.entry(tries).or_insert(0) += n;
+                }
+                client.latency.merge(&counts.latency);
+                client.per_replication.push(headline(outcome, index));
+            }
+            client
+        })
+        .collect()
+}
+
+fn headline(outcome: &Outcome, index: usize) -> Headline {
+    let counts = &outcome.record.clients[index];
+    let ended = counts.ended.max(1) as f64;
+    let failed: u64 = counts
+        .statuses
+        .sorted()
+        .iter()
+        .filter(|(s, _)| *s == 0 || *s >= 500)
+        .map(|(_, n)| n)
+        .sum();
+    let tries: u64 = counts
+        .attempts
+        .sorted()
+        .iter()
+        .map(|(tries, n)| u64::from(*tries) * n)
+        .sum();
+    let seconds = outcome.counted.as_secs_f64();
+    let ms = |q: f64| counts.latency.quantile(q).as_millis_f64();
+    Headline {
+        requests_per_second: if seconds > 0.0 {
+            counts.ended as f64 / seconds
+        } else {
+            0.0
+        },
+        error_share: failed as f64 / ended,
+        mean_ms: counts.latency.mean().as_millis_f64(),
+        p50_ms: ms(0.5),
+        p90_ms: ms(0.9),
+        p99_ms: ms(0.99),
+        attempts_per_request: tries as f64 / ended,
+    }
+}
+
+fn add_text<K: Copy + Ord + std::fmt::Display>(
+    into: &mut std::collections::BTreeMap<String, u64>,
+    counts: &Tally<K>,
+) {
+    for (key, n) in counts.sorted() {
+        *into.entry(key.to_string()).or_insert(0) += n;
+    }
+}
+
+fn clusters(plan: &Plan, outcomes: &[Outcome]) -> Vec<ClusterRecord> {
+    let mut all: std::collections::BTreeMap<
+        (String, String),
+        (crate::observe::ClusterStats, Histogram),
+    > = std::collections::BTreeMap::new();
+    for (index, slot) in plan.slots.iter().enumerate() {
+        if slot.synthetic {
+            continue;
+        }
+        let entry = all
+            .entry((slot.workload.clone(), slot.cluster.clone()))
+            .or_default();
+        for outcome in outcomes {
+            entry.0.merge(&outcome.record.slots[index].stats);
+            entry.1.merge(&outcome.record.slots[index].latency);
+        }
+    }
+    all.into_iter()
+        .filter(|(_, (stats, _))| !stats.is_empty())
+        .map(|((workload, cluster), (stats, latency))| ClusterRecord {
+            workload,
+            cluster,
+            stats: stats.named(),
+            latency,
+        })
+        .collect()
+}
+
+fn endpoints(plan: &Plan, outcomes: &[Outcome]) -> Vec<EndpointRecord> {
+    let mut reachable = vec![false; plan.pods.len()];
+    plan.clusters
+        .iter()
+        .flat_map(|c| &c.hosts)
+        .for_each(|h| reachable[h.pod as usize] = true);
+    let mut all: Vec<EndpointRecord> = plan
+        .pods
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| reachable[*index])
+        .map(|(index, pod)| EndpointRecord {
+            workload: plan.apps[pod.app as usize].name.clone(),
+            pod: pod.name.clone(),
+            requests: outcomes.iter().map(|o| o.record.pods[index].requests).sum(),
+            ejections: outcomes
+                .iter()
+                .map(|o| o.record.pods[index].ejections)
+                .sum(),
+            locality: pod.locality.to_string(),
+        })
+        .collect();
+    // Pods come in ordinal order within a workload; only workloads are sorted.
+    all.sort_by(|a, b| a.workload.cmp(&b.workload));
+    all
+}
+
+fn edges(plan: &Plan, outcomes: &[Outcome]) -> Vec<EdgeRecord> {
+    let mut all: Vec<EdgeRecord> = Vec::new();
+    for (index, row) in plan.rows.iter().enumerate() {
+        let mut edge = EdgeRecord {
+            from: row.from.clone(),
+            service: row.service.clone(),
+            cluster: row.cluster.clone(),
+            to: row.to.clone(),
+            ..EdgeRecord::default()
+        };
+        for outcome in outcomes {
+            let counts = &outcome.record.rows[index];
+            edge.requests += counts.requests;
+            edge.attempts += counts.attempts;
+            add_text(&mut edge.statuses, &counts.statuses);
+            add_text(&mut edge.flags, &counts.flags);
+            edge.latency.merge(&counts.latency);
+        }
+        if edge.requests > 0 {
+            all.push(edge);
+        }
+    }
+    all.sort_by(|a, b| {
+        (&a.from, &a.service, &a.cluster, &a.to).cmp(&(&b.from, &b.service, &b.cluster, &b.to))
+    });
+    all
+}
+
+fn workloads(plan: &Plan, outcomes: &[Outcome]) -> Vec<WorkloadRecord> {
+    let mut all: Vec<WorkloadRecord> = Vec::new();
+    for (index, app) in plan.apps.iter().enumerate() {
+        let mut total = AppCounts::default();
+        let (mut busy, mut waiting, mut most, mut counted) = (0.0_f64, 0.0_f64, 0, 0.0_f64);
+        for outcome in outcomes {
+            let counts = &outcome.record.apps[index];
+            total.requests += counts.requests;
+            total.rejected += counts.rejected;
+            total.errors += counts.errors;
+            total.queue_time.merge(&counts.queue_time);
+            total.latency.merge(&counts.latency);
+            let (b, w, m) = outcome.occupation[index];
+            busy += b as f64;
+            waiting += w as f64;
+            most = most.max(m);
+            counted += outcome.counted.ns() as f64;
+        }
+        if total.requests + total.rejected == 0 {
+            continue;
+        }
+        let mean = |area: f64| if counted > 0.0 { area / counted } else { 0.0 };
+        let slots = f64::from(app.limits.concurrency) * app.pods.len() as f64;
+        all.push(WorkloadRecord {
+            name: app.name.clone(),
+            pods: app.pods.len() as u32,
+            requests: total.requests,
+            rejected: total.rejected,
+            errors: total.errors,
+            utilisation: (app.limits.concurrency != u32::MAX).then(|| mean(busy) / slots),
+            busy_mean: mean(busy),
+            queue_mean: mean(waiting),
+            queue_max: most,
+            queue_time: total.queue_time,
+            latency: total.latency,
+        });
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+fn series(outcome: &Outcome) -> Series {
+    let points = outcome.record.windows.iter().map(|w| SeriesPoint {
+        at: w.at,
+        client: w.client,
+        started: w.started,
+        requests: w.ended,
+        errors: w.errors,
+        attempts: w.attempts,
+        p50: w.p50,
+        p99: w.p99,
+        in_flight: w.in_flight,
+    });
+    Series {
+        window: outcome.record.window(),
+        points: points.collect(),
+    }
+}
+
+fn request(plan: &Plan, replication: u32, end: &RootEnd) -> RequestRecord {
+    let route = &plan.routes[end.route as usize];
+    let chosen = match &route.action {
+        ActionPlan::Forward { clusters, .. } if end.weighted != NIL => {
+            Some(&clusters[end.weighted as usize])
+        }
+        _ => None,
+    };
+    let pod = (end.pod != NIL).then(|| &plan.pods[end.pod as usize]);
+    RequestRecord {
+        replication,
+        client: end.client,
+        number: end.number,
+        at: end.at,
+        duration: end.duration,
+        status: end.status,
+        flags: end.flags.to_string(),
+        details: end.details.to_string(),
+        cluster: chosen
+            .filter(|_| route.has_proxy)
+            .map_or_else(String::new, |c| c.name.to_string()),
+        workload: pod
+            .filter(|_| end.answered)
+            .map_or_else(String::new, |p| plan.apps[p.app as usize].name.clone()),
+        pod: pod.map_or_else(String::new, |p| p.name.clone()),
+        path: chosen.map_or_else(|| route.path.clone(), |c| c.path.clone()),
+        attempts: end.attempts,
+    }
+}

@@ -1,0 +1,284 @@
+//! A run, prepared: every name resolved, every route memoised, nothing that changes.
+//!
+//! Ids are indexes handed out in a fixed order while preparing; names are kept beside them for
+//! the record. One [`Plan`] is shared by all replications of a scenario.
+
+use std::sync::Arc;
+
+use super::resolve::RequestClass;
+use crate::config::scenario::{Connections, ErrorKind, LoadStyle, OnError};
+use crate::data_plane::{HostSet, LbView};
+use crate::engine::Sampler;
+use crate::http::{Details, Flags};
+use crate::network::{Distances, Link};
+use crate::units::{Fraction, SimDuration};
+use crate::workload::Limits;
+use crate::xds::cluster::{OutlierDetection, PoolSettings, Thresholds};
+use crate::xds::route::{Fault, RetryPolicy};
+use crate::xds::{Locality, Name};
+
+/// No index.
+pub(crate) const NIL: u32 = u32::MAX;
+
+/// How much may be in flight before a run is stopped.
+pub(super) const IN_FLIGHT_MAX: usize = 4_000_000;
+
+/// Everything a run needs.
+#[derive(Debug)]
+pub struct Plan {
+    /// Scenario name.
+    pub scenario: String,
+    /// How long load is offered; `None`: until every load has sent its requests.
+    pub duration: Option<SimDuration>,
+    /// Time before counting.
+    pub warm_up: SimDuration,
+    /// What was taken for granted.
+    pub assumed: Vec<String>,
+    /// Warnings that came up while preparing.
+    pub warnings: Vec<String>,
+    /// Events per virtual second that are to be expected: the queue's hint.
+    pub expected_events: f64,
+    /// Calls or tries in flight at which a run is stopped: about 400 bytes each.
+    pub in_flight_max: usize,
+    pub(crate) loads: Vec<LoadPlan>,
+    pub(crate) apps: Vec<App>,
+    pub(crate) pods: Vec<PodPlan>,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) clusters: Vec<ClusterPlan>,
+    pub(crate) routes: Vec<RoutePlan>,
+    /// Route plans of calls: `children[base + number of the call]`.
+    pub(crate) children: Vec<u32>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) distances: Distances,
+    pub(crate) workers: u32,
+    /// Number of client slots per pod: `edges` is laid out by it.
+    pub(crate) edge_bases: Vec<u32>,
+    pub(crate) edge_count: usize,
+}
+
+/// A source of requests.
+#[derive(Clone, Debug)]
+pub(crate) struct LoadPlan {
+    pub(crate) name: String,
+    pub(crate) from: String,
+    /// Client workload.
+    pub(crate) app: u32,
+    pub(crate) url: String,
+    /// Client pods, used in turn.
+    pub(crate) pods: Vec<u32>,
+    pub(crate) style: LoadStyle,
+    pub(crate) think: Option<Sampler>,
+    /// Kinds of request; at least one.
+    pub(crate) mix: Vec<MixPlan>,
+    pub(crate) mix_total: u64,
+    pub(crate) timeout: Option<SimDuration>,
+    /// The client stands outside: bytes travel to the gateway pod first.
+    pub(crate) outside: Option<Link>,
+}
+
+/// One kind of request of a load.
+#[derive(Clone, Debug)]
+pub(crate) struct MixPlan {
+    pub(crate) weight: u64,
+    pub(crate) route: u32,
+    /// The kind of request, to tell its story.
+    pub(crate) class: RequestClass,
+    /// Numbers a drawn header takes; the number is carried with the request.
+    pub(crate) drawn: Option<DrawnValue>,
+}
+
+/// A header value that is drawn for every request.
+#[derive(Clone, Debug)]
+pub(crate) struct DrawnValue {
+    pub(crate) prefix: Name,
+    pub(crate) count: u64,
+    /// Cumulated weights for Zipf; empty for uniform.
+    pub(crate) cumulated: Arc<[f64]>,
+}
+
+/// What runs in the pods of one workload.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    /// `namespace/name`, or the host of an external service.
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    pub(crate) service_time: Sampler,
+    /// Cumulated shares.
+    pub(crate) errors: Vec<(Fraction, ErrorKind)>,
+    pub(crate) connections: Connections,
+    pub(crate) status: u16,
+    /// Ends of the steps in `calls`.
+    pub(crate) steps: Vec<u32>,
+    pub(crate) calls: Vec<CallPlan>,
+    pub(crate) pods: Vec<u32>,
+    /// Written in the Model, or assumed.
+    pub(crate) is_assumed: bool,
+    /// True for addresses outside the manifests.
+    pub(crate) is_external: bool,
+}
+
+/// The caller's side of one call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallPlan {
+    pub(crate) on_error: OnError,
+    pub(crate) timeout: Option<SimDuration>,
+}
+
+/// One pod.
+#[derive(Clone, Debug)]
+pub(crate) struct PodPlan {
+    pub(crate) name: String,
+    pub(crate) app: u32,
+    pub(crate) locality: Locality,
+    /// Index of its locality among all localities.
+    pub(crate) place: u32,
+    pub(crate) ip: Name,
+}
+
+/// A cluster as the proxies of one workload use it.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) workload: String,
+    pub(crate) cluster: String,
+    /// Cluster plan by locality of the client; `NIL` where no pod of the workload stands.
+    pub(crate) by_place: Vec<u32>,
+    /// Made for clients without a proxy: no Envoy counts anything.
+    pub(crate) synthetic: bool,
+}
+
+/// A cluster as seen from one locality.
+#[derive(Debug)]
+pub(crate) struct ClusterPlan {
+    pub(crate) set: HostSet,
+    pub(crate) view: LbView,
+    pub(crate) hosts: Vec<HostPlan>,
+    pub(crate) thresholds: Thresholds,
+    pub(crate) pool: PoolSettings,
+    pub(crate) outlier: Option<OutlierDetection>,
+    pub(crate) http2: bool,
+}
+
+/// One host of a cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostPlan {
+    pub(crate) pod: u32,
+    pub(crate) link: Link,
+    pub(crate) connect: Connect,
+    pub(crate) port: u16,
+}
+
+/// How a connection to a host goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connect {
+    /// Made after this many round trips: 1 for TCP, 2 with TLS 1.3.
+    Made(u8),
+    Refused,
+    Blackhole,
+    /// TCP is made, the TLS handshake fails.
+    TlsFails,
+}
+
+/// What the server's sidecar does with a request from this route to this workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inbound {
+    Accept,
+    /// AuthorizationPolicy: 403.
+    Denied,
+    /// No filter chain: the connection is closed.
+    NoFilterChain,
+}
+
+/// The memoised routing of one kind of request from one workload.
+#[derive(Clone, Debug)]
+pub(crate) struct RoutePlan {
+    pub(crate) fault: Option<Fault>,
+    pub(crate) action: ActionPlan,
+    pub(crate) timeout: Option<SimDuration>,
+    pub(crate) per_try_timeout: Option<SimDuration>,
+    pub(crate) retry: Option<Box<RetryPolicy>>,
+    pub(crate) mirrors: Vec<(Fraction, u32)>,
+    pub(crate) hash: Vec<HashPart>,
+    /// Row for answers without an upstream.
+    pub(crate) row: u32,
+    /// The request's own path, for requests that were not sent.
+    pub(crate) path: String,
+    /// False for clients without a proxy.
+    pub(crate) has_proxy: bool,
+    /// A mirrored copy: nobody waits for it.
+    pub(crate) is_shadow: bool,
+}
+
+/// What a route does.
+#[derive(Clone, Debug)]
+pub(crate) enum ActionPlan {
+    /// The proxy answers.
+    Local {
+        status: u16,
+        flags: Flags,
+        details: Details,
+    },
+    /// One of these, by weight.
+    Forward {
+        clusters: Vec<WeightedPlan>,
+        total: u64,
+    },
+}
+
+/// One weighted cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct WeightedPlan {
+    pub(crate) weight: u64,
+    pub(crate) name: Name,
+    /// Slot, or `NIL`: the proxy knows no such cluster.
+    pub(crate) slot: u32,
+    /// Position of the slot in the client's edges.
+    pub(crate) position: u32,
+    pub(crate) not_found_status: u16,
+    pub(crate) path: String,
+    pub(crate) targets: Vec<Target>,
+    /// Row for requests that ended without a workload.
+    pub(crate) row: u32,
+}
+
+/// A workload behind a weighted cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) app: u32,
+    pub(crate) port: u16,
+    /// First of its calls' route plans.
+    pub(crate) children: u32,
+    pub(crate) inbound: Inbound,
+    pub(crate) row: u32,
+}
+
+/// One part of a request's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HashPart {
+    /// Known beforehand.
+    Fixed(u64),
+    /// The client pod's address.
+    SourceIp,
+    /// The header that is drawn.
+    Drawn,
+}
+
+/// Who called whom, by names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Row {
+    pub(crate) from: String,
+    pub(crate) service: String,
+    pub(crate) cluster: String,
+    pub(crate) to: String,
+}
+
+impl Plan {
+    /// Number of pods that take part.
+    pub fn pod_count(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// Number of loads.
+    pub fn load_count(&self) -> usize {
+        self.loads.len()
+    }
+}

@@ -1,0 +1,208 @@
+//! The server's side of a try: its sidecar, the pod's queue, its own work, its calls.
+
+use super::event::{Event, Kind};
+use super::plan::{ActionPlan, Inbound, NIL};
+use super::world::{Fate, Parent, World};
+use crate::config::scenario::ErrorKind;
+use crate::data_plane::Trail;
+use crate::engine::Queue;
+use crate::units::SimTime;
+use crate::workload::Admission;
+
+impl<T: Trail> World<'_, T> {
+    pub(super) fn on_reached_server(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let target = self.target_of(&self.attempts[id as usize]);
+        let attempt = &mut self.attempts[id as usize];
+        attempt.target = target;
+        attempt.arrived = now;
+        let pod = attempt.pod;
+        self.record.pods[pod as usize].requests += 1;
+        let ActionPlan::Forward { clusters, .. } = &plan.routes[attempt.route as usize].action
+        else {
+            return;
+        };
+        match clusters[attempt.weighted as usize].targets[target as usize].inbound {
+            Inbound::Accept => {}
+            Inbound::Denied => {
+                attempt.status = 403;
+                self.send_back(now, id, queue);
+                return;
+            }
+            Inbound::NoFilterChain => {
+                attempt.fate = Fate::Reset;
+                self.send_back(now, id, queue);
+                return;
+            }
+        }
+        let app = plan.pods[pod as usize].app as usize;
+        let limits = plan.apps[app].limits;
+        match self.pods[pod as usize].arrive(now, limits) {
+            Admission::Serve => {
+                self.record.apps[app].requests += 1;
+                self.start_work(now, id, queue);
+            }
+            Admission::Wait => {
+                self.record.apps[app].requests += 1;
+                let tail = std::mem::replace(&mut self.pods[pod as usize].tail, id);
+                if tail == NIL {
+                    self.pods[pod as usize].head = id;
+                } else {
+                    self.attempts[tail as usize].next = id;
+                }
+            }
+            Admission::Reject => {
+                self.record.apps[app].rejected += 1;
+                self.attempts[id as usize].status = 503;
+                self.send_back(now, id, queue);
+            }
+        }
+    }
+
+    /// The request has a slot.
+    fn start_work(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let attempt = &mut self.attempts[id as usize];
+        attempt.serving = true;
+        attempt.admitted = true;
+        let app_id = plan.pods[attempt.pod as usize].app as usize;
+        let app = &plan.apps[app_id];
+        self.record.apps[app_id]
+            .queue_time
+            .record(now.since(attempt.arrived));
+        let key = attempt.key;
+        if !app.errors.is_empty() {
+            let random = Self::draws(key, self.keys.error).next_u64();
+            // Rates are cumulated: the first entry that is hit is the one drawn.
+            if let Some((_, kind)) = app.errors.iter().find(|(share, _)| share.hit(random)) {
+                attempt.fate = match kind {
+                    ErrorKind::Status(status) => Fate::Answer(Some(*status)),
+                    ErrorKind::Reset => Fate::Reset,
+                    ErrorKind::Hang => Fate::Hang,
+                };
+            }
+        }
+        if attempt.fate == Fate::Hang {
+            if attempt.call == NIL {
+                self.leave_pod(now, id, queue);
+                self.free_attempts.push(id);
+            }
+            return;
+        }
+        let takes = app
+            .service_time
+            .sample(&mut Self::draws(key, self.keys.service));
+        queue.push(now.after(takes), Event::new(Kind::WorkDone, id));
+    }
+
+    pub(super) fn on_work_done(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        match self.attempts[id as usize].fate {
+            Fate::Answer(None) => self.next_step(now, id, queue),
+            Fate::Answer(Some(status)) => self.answer(now, id, status, queue),
+            Fate::Reset | Fate::Hang => self.answer(now, id, 0, queue),
+        }
+    }
+
+    /// Starts the calls of the next step, or answers when there is none left (or one failed).
+    pub(super) fn next_step(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let attempt = &mut self.attempts[id as usize];
+        let app = &plan.apps[plan.pods[attempt.pod as usize].app as usize];
+        if attempt.status != 0 {
+            let status = attempt.status;
+            self.answer(now, id, status, queue);
+            return;
+        }
+        let step = attempt.step as usize;
+        if step >= app.steps.len() {
+            self.answer(now, id, app.status, queue);
+            return;
+        }
+        attempt.step += 1;
+        let begin = if step == 0 { 0 } else { app.steps[step - 1] };
+        let end = app.steps[step];
+        attempt.outstanding = end - begin;
+        if begin == end {
+            self.next_step(now, id, queue);
+            return;
+        }
+        let ActionPlan::Forward { clusters, .. } = &plan.routes[attempt.route as usize].action
+        else {
+            return;
+        };
+        let children =
+            clusters[attempt.weighted as usize].targets[attempt.target as usize].children;
+        let (pod, key, drawn) = (attempt.pod, attempt.key, attempt.drawn);
+        let app_id = plan.pods[pod as usize].app as usize;
+        for number in begin..end {
+            let route = plan.children[(children + number) as usize];
+            let key = Self::draws(key ^ u64::from(number + 1), self.keys.child).next_u64();
+            let call = self.create_call(
+                now,
+                route,
+                pod,
+                Parent::Attempt {
+                    attempt: id,
+                    call: number,
+                },
+                key,
+                None,
+            );
+            self.calls[call as usize].drawn = drawn;
+            if let Some(lane) = self.call_lanes[app_id][number as usize] {
+                self.calls[call as usize].app_timer =
+                    queue.arm(lane, Event::new(Kind::ApplicationTimedOut, call));
+            }
+            self.enter_proxy(now, call, queue);
+        }
+    }
+
+    /// The application answers (or closes the connection): its slot is free.
+    fn answer(&mut self, now: SimTime, id: u32, status: u16, queue: &mut Queue<Event>) {
+        self.attempts[id as usize].status = status;
+        self.leave_pod(now, id, queue);
+        self.send_back(now, id, queue);
+    }
+
+    /// Frees the slot of a served request; the next waiting one takes it.
+    pub(super) fn leave_pod(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let attempt = &mut self.attempts[id as usize];
+        attempt.serving = false;
+        let pod_id = attempt.pod as usize;
+        let counts = &mut self.record.apps[self.plan.pods[pod_id].app as usize];
+        counts.latency.record(now.since(attempt.arrived));
+        if attempt.status == 0 || attempt.status >= 500 {
+            counts.errors += 1;
+        }
+        let pod = &mut self.pods[pod_id];
+        if pod.leave(now) {
+            let next = pod.head;
+            pod.head = self.attempts[next as usize].next;
+            if pod.head == NIL {
+                pod.tail = NIL;
+            }
+            self.attempts[next as usize].next = NIL;
+            self.start_work(now, next, queue);
+        }
+    }
+
+    /// The answer travels to the client, unless nobody waits for it.
+    fn send_back(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let attempt = &self.attempts[id as usize];
+        if attempt.call == NIL {
+            self.free_attempts.push(id);
+            return;
+        }
+        let cluster = self.edges[attempt.edge as usize].cluster;
+        let link = plan.clusters[cluster as usize].hosts[attempt.host as usize].link;
+        let delay = plan
+            .distances
+            .sampler(link)
+            .sample(&mut Self::draws(attempt.key, self.keys.back));
+        queue.push(
+            now.after(delay),
+            Event::new(Kind::ResponseReachedClient, id),
+        );
+    }
+}

@@ -1,0 +1,497 @@
+//! The state of a run: calls, tries, connections, pods, and what each proxy knows of each cluster.
+
+use std::collections::VecDeque;
+
+use super::event::{Event, Kind};
+use super::plan::{NIL, Plan};
+use crate::config::scenario::LoadStyle;
+use crate::data_plane::circuit_breaker::Breakers;
+use crate::data_plane::conn_pool::{Connections, Pool};
+use crate::data_plane::merge_window::MergeWindow;
+use crate::data_plane::outlier_detection::{HostOutlier, Monitor};
+use crate::data_plane::retry::RetryState;
+use crate::data_plane::{LbState, LbView, Trail};
+use crate::engine::rng::{Draws, Seed};
+use crate::engine::{LaneId, Queue, TimerId};
+use crate::http::{Details, Flags};
+use crate::observe::Recorder;
+use crate::units::{SimDuration, SimTime};
+use crate::workload;
+
+/// Hosts of earlier tries that are remembered for `previous_hosts`.
+pub(super) const TRIED_MAX: usize = 8;
+
+/// Who waits for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parent {
+    /// A load; `user` is `NIL` for open loops.
+    Root { load: u32, user: u32 },
+    /// The application of an attempt, with the number of the call.
+    Attempt { attempt: u32, call: u32 },
+    /// Nobody: a mirrored copy.
+    Shadow,
+}
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Slot is free.
+    Free,
+    /// On its way to a gateway, or held by the fault filter.
+    Held,
+    /// Waits for a connection.
+    Pending,
+    /// A try is out.
+    InFlight,
+    /// Between two tries.
+    Backoff,
+    /// Answered; the answer travels to a client outside.
+    Returning,
+}
+
+/// One logical request at a client's proxy: made of one or more tries.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    pub(super) generation: u32,
+    pub(super) state: State,
+    pub(super) parent: Parent,
+    pub(super) route: u32,
+    pub(super) weighted: u32,
+    pub(super) pod: u32,
+    pub(super) worker: u32,
+    pub(super) edge: u32,
+    pub(super) host: u32,
+    pub(super) attempt: u32,
+    /// Key of its draws: root and position.
+    pub(super) key: u64,
+    /// Number drawn for the root's drawn header.
+    pub(super) drawn: u64,
+    /// Number of the root request within its load.
+    pub(super) number: u64,
+    pub(super) started: SimTime,
+    pub(super) hash: Option<u64>,
+    pub(super) tries: u32,
+    pub(super) tried: [u32; TRIED_MAX],
+    pub(super) retry: RetryState,
+    pub(super) request_sent: bool,
+    pub(super) flags: Flags,
+    pub(super) status: u16,
+    pub(super) details: Details,
+    pub(super) route_timer: TimerId,
+    pub(super) try_timer: TimerId,
+    pub(super) app_timer: TimerId,
+    /// Neighbours in the list of requests that wait for a connection.
+    pub(super) previous: u32,
+    pub(super) next: u32,
+}
+
+/// What an attempt's application will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Answer; `None` is the ordinary status after the calls.
+    Answer(Option<u16>),
+    /// Close the connection.
+    Reset,
+    /// Never answer.
+    Hang,
+}
+
+/// One try at one pod. Lives on when its call gave up: servers keep working.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    /// Its call, `NIL` once the call gave it up.
+    pub(super) call: u32,
+    pub(super) pod: u32,
+    pub(super) edge: u32,
+    pub(super) host: u32,
+    pub(super) worker: u32,
+    pub(super) connection: u32,
+    pub(super) route: u32,
+    pub(super) weighted: u32,
+    pub(super) target: u32,
+    pub(super) key: u64,
+    pub(super) drawn: u64,
+    pub(super) arrived: SimTime,
+    pub(super) step: u32,
+    pub(super) outstanding: u32,
+    pub(super) fate: Fate,
+    /// Status to answer with; 0 while undecided.
+    pub(super) status: u16,
+    /// Holds a slot of its pod.
+    pub(super) serving: bool,
+    /// Arrived at the pod's application (for its statistics).
+    pub(super) admitted: bool,
+    /// Next in the pod's queue.
+    pub(super) next: u32,
+}
+
+/// What one client pod's proxy knows of one cluster. Made on first use.
+#[derive(Debug)]
+pub(super) struct Edge {
+    pub(super) slot: u32,
+    pub(super) cluster: u32,
+    pub(super) breakers: Breakers,
+    pub(super) monitor: Monitor,
+    pub(super) merge: MergeWindow,
+    pub(super) sweep_armed: bool,
+    /// First of its hosts in `hosts` and `outliers`.
+    pub(super) hosts: u32,
+    /// First of its pools: worker × hosts + host.
+    pub(super) pools: u32,
+    pub(super) host_count: u32,
+    /// Own view while somebody is ejected; else the cluster plan's.
+    pub(super) view: Option<Box<LbView>>,
+    /// Balancer memory per worker.
+    pub(super) balancers: Box<[LbState]>,
+}
+
+/// A closed-loop user.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct User {
+    pub(super) load: u32,
+    pub(super) pod: u32,
+    pub(super) worker: u32,
+    /// Requests it has sent, for pacing.
+    pub(super) sent: u64,
+}
+
+/// Progress of a load.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LoadState {
+    pub(super) key: u64,
+    pub(super) sent: u64,
+    pub(super) limit: u64,
+}
+
+/// Keys of request-bound draws, one per purpose.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keys {
+    pub(super) stream: u64,
+    pub(super) delay: u64,
+    pub(super) abort: u64,
+    pub(super) pick: u64,
+    pub(super) backoff: u64,
+    pub(super) there: u64,
+    pub(super) back: u64,
+    pub(super) connect: u64,
+    pub(super) service: u64,
+    pub(super) error: u64,
+    pub(super) worker: u64,
+    pub(super) mix: u64,
+    pub(super) drawn: u64,
+    pub(super) gap: u64,
+    pub(super) think: u64,
+    pub(super) child: u64,
+    pub(super) attempt: u64,
+}
+
+impl Keys {
+    fn new(seed: Seed) -> Self {
+        let key = |purpose: &str| seed.key(purpose, "");
+        Self {
+            stream: key("stream"),
+            delay: key("fault-delay"),
+            abort: key("fault-abort"),
+            pick: key("host-pick"),
+            backoff: key("retry-backoff"),
+            there: key("network-there"),
+            back: key("network-back"),
+            connect: key("connect"),
+            service: key("service-time"),
+            error: key("application-error"),
+            worker: key("worker"),
+            mix: key("mix"),
+            drawn: key("drawn-header"),
+            gap: key("gap"),
+            think: key("think"),
+            child: key("call"),
+            attempt: key("try"),
+        }
+    }
+}
+
+/// Timer lanes of a route plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lanes {
+    pub(super) route: Option<LaneId>,
+    pub(super) per_try: Option<LaneId>,
+}
+
+/// The state of one run.
+#[derive(Debug)]
+pub(super) struct World<'p, T: Trail> {
+    pub(super) plan: &'p Plan,
+    pub(super) seed: Seed,
+    pub(super) keys: Keys,
+    pub(super) calls: Vec<Call>,
+    pub(super) free_calls: Vec<u32>,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) free_attempts: Vec<u32>,
+    pub(super) connections: Connections,
+    pub(super) edges: Vec<Edge>,
+    pub(super) edge_of: Vec<u32>,
+    pub(super) active: Vec<u32>,
+    pub(super) outliers: Vec<HostOutlier>,
+    pub(super) pools: Vec<Pool>,
+    /// (edge, host) of each pool.
+    pub(super) pool_owner: Vec<(u32, u32)>,
+    pub(super) pods: Vec<workload::Pod>,
+    pub(super) users: Vec<User>,
+    pub(super) loads: Vec<LoadState>,
+    pub(super) lanes: Vec<Lanes>,
+    pub(super) load_lanes: Vec<Option<LaneId>>,
+    /// Application timeout lanes, by app and call.
+    pub(super) call_lanes: Vec<Vec<Option<LaneId>>>,
+    /// Calls that failed together with a connection, kept for its memory.
+    pub(super) failed: VecDeque<u32>,
+    pub(super) record: Recorder,
+    pub(super) trail: T,
+    pub(super) counting: bool,
+    pub(super) counting_from: SimTime,
+    pub(super) roots_open: u64,
+    pub(super) overloaded: bool,
+    /// Load is offered before this.
+    pub(super) load_end: SimTime,
+    /// End of counted time, once it is known.
+    pub(super) closed_at: SimTime,
+    /// Per app: (busy area, waiting area, most waiting), once accounts are closed.
+    pub(super) occupation: Vec<(u128, u128, u64)>,
+}
+
+/// A client loop takes a moment between an answer and its next request.
+const TURNAROUND: SimDuration = SimDuration::from_us(50);
+
+impl<'p, T: Trail> World<'p, T> {
+    /// The world before its first event, which is scheduled in `queue`.
+    pub(super) fn new(
+        plan: &'p Plan,
+        seed: Seed,
+        keep: usize,
+        trail: T,
+        queue: &mut Queue<Event>,
+    ) -> Self {
+        let sizes = [
+            plan.loads.len(),
+            plan.rows.len(),
+            plan.slots.len(),
+            plan.pods.len(),
+            plan.apps.len(),
+        ];
+        let counting_from = SimTime::ZERO.after(plan.warm_up);
+        let lane = |queue: &mut Queue<Event>, d: Option<SimDuration>| d.map(|d| queue.lane(d));
+        let lanes = plan
+            .routes
+            .iter()
+            .map(|r| Lanes {
+                route: lane(queue, r.timeout),
+                per_try: lane(queue, r.per_try_timeout),
+            })
+            .collect();
+        let call_lanes = plan
+            .apps
+            .iter()
+            .map(|a| a.calls.iter().map(|c| lane(queue, c.timeout)).collect())
+            .collect();
+        let load_lanes = plan.loads.iter().map(|l| lane(queue, l.timeout)).collect();
+        let mut world = Self {
+            plan,
+            seed,
+            keys: Keys::new(seed),
+            calls: Vec::new(),
+            free_calls: Vec::new(),
+            attempts: Vec::new(),
+            free_attempts: Vec::new(),
+            connections: Connections::default(),
+            edges: Vec::new(),
+            edge_of: vec![NIL; plan.edge_count],
+            active: Vec::new(),
+            outliers: Vec::new(),
+            pools: Vec::new(),
+            pool_owner: Vec::new(),
+            pods: vec![workload::Pod::default(); plan.pods.len()],
+            users: Vec::new(),
+            loads: Vec::new(),
+            lanes,
+            load_lanes,
+            call_lanes,
+            failed: VecDeque::new(),
+            record: Recorder::new(sizes, window(plan.duration), counting_from, keep),
+            trail,
+            counting: plan.warm_up.is_zero(),
+            counting_from,
+            roots_open: 0,
+            overloaded: false,
+            load_end: plan
+                .duration
+                .map_or(SimTime::MAX, |d| SimTime::ZERO.after(d)),
+            closed_at: SimTime::ZERO,
+            occupation: Vec::new(),
+        };
+        if !world.counting {
+            queue.push(counting_from, Event::new(Kind::WarmUpOver, 0));
+        }
+        world.begin_loads(queue);
+        world
+    }
+
+    /// First arrivals and users.
+    fn begin_loads(&mut self, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        for (index, load) in plan.loads.iter().enumerate() {
+            let limit = match load.style {
+                LoadStyle::Open { requests, .. } | LoadStyle::Closed { requests, .. } => {
+                    requests.unwrap_or(u64::MAX)
+                }
+            };
+            self.loads.push(LoadState {
+                key: self.seed.key("load", &load.name),
+                sent: 0,
+                limit,
+            });
+            match &load.style {
+                LoadStyle::Open { .. } => {
+                    if let Some(at) = self.next_arrival(index as u32, SimTime::ZERO) {
+                        queue.push(at, Event::new(Kind::Arrival, index as u32));
+                    }
+                }
+                LoadStyle::Closed { connections, .. } => {
+                    for user in 0..*connections {
+                        let pod = load.pods[user as usize % load.pods.len()];
+                        let worker = (user / load.pods.len() as u32) % plan.workers;
+                        let id = self.users.len() as u32;
+                        self.users.push(User {
+                            load: index as u32,
+                            pod,
+                            worker,
+                            sent: 0,
+                        });
+                        queue.push(SimTime::ZERO, Event::new(Kind::UserReady, id));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Only so many requests of the first load, none of the others.
+    pub(super) fn limit_first_load(&mut self, count: u64) {
+        for (index, load) in self.loads.iter_mut().enumerate() {
+            load.limit = if index == 0 { count } else { 0 };
+        }
+    }
+
+    /// Pause between an answer and a user's next request.
+    pub(super) const fn turnaround() -> SimDuration {
+        TURNAROUND
+    }
+
+    /// The edge of a pod for one of its slots; made on first use.
+    #[inline]
+    pub(super) fn edge(&mut self, pod: u32, slot: u32, position: u32) -> u32 {
+        let at = (self.plan.edge_bases[pod as usize] + position) as usize;
+        let edge = self.edge_of[at];
+        if edge == NIL {
+            self.make_edge(pod, slot, at)
+        } else {
+            edge
+        }
+    }
+
+    #[cold]
+    fn make_edge(&mut self, pod: u32, slot: u32, at: usize) -> u32 {
+        let plan = self.plan;
+        let entry = &plan.slots[slot as usize];
+        let pod_plan = &plan.pods[pod as usize];
+        let cluster = entry.by_place[pod_plan.place as usize];
+        let count = plan.clusters[cluster as usize].hosts.len() as u32;
+        let id = self.edges.len() as u32;
+        let hosts = self.active.len() as u32;
+        let pools = self.pools.len() as u32;
+        self.active.resize(self.active.len() + count as usize, 0);
+        self.outliers
+            .resize(self.outliers.len() + count as usize, HostOutlier::default());
+        for _ in 0..plan.workers {
+            for host in 0..count {
+                self.pools.push(Pool::default());
+                self.pool_owner.push((id, host));
+            }
+        }
+        // Named by pod and cluster, so that another cluster's arrival changes nobody's turns.
+        let balancers = (0..plan.workers)
+            .map(|worker| {
+                LbState::new(self.seed.key(
+                    "balancer",
+                    &format!("{}|{}|{worker}", pod_plan.name, entry.cluster),
+                ))
+            })
+            .collect();
+        self.edges.push(Edge {
+            slot,
+            cluster,
+            breakers: Breakers::default(),
+            monitor: Monitor::default(),
+            merge: MergeWindow::default(),
+            sweep_armed: false,
+            hosts,
+            pools,
+            host_count: count,
+            view: None,
+            balancers,
+        });
+        self.edge_of[at] = id;
+        id
+    }
+
+    /// A free call slot with a fresh generation.
+    pub(super) fn new_call(&mut self, call: Call) -> u32 {
+        if let Some(id) = self.free_calls.pop() {
+            let generation = self.calls[id as usize].generation;
+            self.calls[id as usize] = Call { generation, ..call };
+            return id;
+        }
+        if self.calls.len() >= self.plan.in_flight_max {
+            self.overloaded = true;
+        }
+        self.calls.push(call);
+        (self.calls.len() - 1) as u32
+    }
+
+    /// Gives a call's slot back; late events find another generation.
+    pub(super) fn free_call(&mut self, id: u32) {
+        let call = &mut self.calls[id as usize];
+        call.generation = call.generation.wrapping_add(1) & super::event::GENERATION_MASK;
+        call.state = State::Free;
+        self.free_calls.push(id);
+    }
+
+    /// A free attempt slot.
+    pub(super) fn new_attempt(&mut self, attempt: Attempt) -> u32 {
+        if let Some(id) = self.free_attempts.pop() {
+            self.attempts[id as usize] = attempt;
+            return id;
+        }
+        if self.attempts.len() >= self.plan.in_flight_max {
+            self.overloaded = true;
+        }
+        self.attempts.push(attempt);
+        (self.attempts.len() - 1) as u32
+    }
+
+    /// Draws bound to a key and a purpose.
+    #[inline]
+    pub(super) fn draws(key: u64, purpose: u64) -> Draws {
+        Draws::of(key, purpose)
+    }
+}
+
+/// A window of the series: at most 120 of them, at least a tenth of a second, in round steps.
+fn window(duration: Option<SimDuration>) -> SimDuration {
+    const STEPS_MS: [u64; 11] = [
+        100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000, 3_600_000,
+    ];
+    let duration = duration.unwrap_or(SimDuration::from_secs(60));
+    STEPS_MS
+        .iter()
+        .map(|ms| SimDuration::from_ms(*ms))
+        .find(|step| duration.ns() / step.ns() <= 120)
+        .unwrap_or(SimDuration::from_secs(24 * 3600))
+}

@@ -1,0 +1,113 @@
+//! Where a value came from: which object, in which file, on which line.
+//!
+//! Every table entry and every block of configuration carries an [`Origin`] (12 bytes, `Copy`);
+//! the one [`Origins`] table of a mesh turns it into words.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Names an object in [`Origins`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(pub u32);
+
+/// A place in the input: an object and a position in its file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The object; 0 is "built-in default".
+    pub object: ObjectId,
+    /// Line from 1; 0 when the value was not written by anybody.
+    pub line: u32,
+    /// Column from 1; 0 when unknown.
+    pub column: u32,
+}
+
+impl Origin {
+    /// The origin of a value that nobody wrote.
+    pub const BUILT_IN: Self = Self {
+        object: ObjectId(0),
+        line: 0,
+        column: 0,
+    };
+
+    /// True when nobody wrote the value.
+    pub fn is_built_in(self) -> bool {
+        self.object == ObjectId(0)
+    }
+}
+
+/// An object of the input: what it is called and where it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRef {
+    /// `VirtualService`, `Service` …
+    pub kind: Arc<str>,
+    /// Namespace; empty for cluster-scoped objects.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// Path as it was given, `-` for standard input.
+    pub file: Arc<str>,
+    /// Line where the object starts, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{} {}", self.kind, self.name)
+        } else {
+            write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+}
+
+/// All objects of the input; resolves origins.
+#[derive(Clone, Debug)]
+pub struct Origins {
+    objects: Vec<ObjectRef>,
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        let built_in = ObjectRef {
+            kind: "built-in".into(),
+            namespace: "".into(),
+            name: "default".into(),
+            file: "".into(),
+            line: 0,
+        };
+        Self {
+            objects: vec![built_in],
+        }
+    }
+}
+
+impl Origins {
+    /// Adds an object and names it.
+    pub fn push(&mut self, object: ObjectRef) -> ObjectId {
+        self.objects.push(object);
+        ObjectId(u32::try_from(self.objects.len() - 1).expect("fewer than 2^32 objects"))
+    }
+
+    /// The object behind an id.
+    pub fn object(&self, id: ObjectId) -> &ObjectRef {
+        &self.objects[id.0 as usize]
+    }
+
+    /// `file:line`, or `built-in default`.
+    pub fn place(&self, origin: Origin) -> String {
+        if origin.is_built_in() {
+            "built-in default".to_owned()
+        } else {
+            format!("{}:{}", self.object(origin.object).file, origin.line)
+        }
+    }
+
+    /// `VirtualService production/reviews (vs.yaml:12)`, or `built-in default`.
+    pub fn describe(&self, origin: Origin) -> String {
+        if origin.is_built_in() {
+            "built-in default".to_owned()
+        } else {
+            format!("{} ({})", self.object(origin.object), self.place(origin))
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! One consistent set of tables, and the workloads, pods and services they speak of.
+
+use std::collections::BTreeMap;
+
+use super::endpoint::Locality;
+use super::{Cluster, Inbound, Listener, Name, RouteConfig};
+use crate::units::{Id, IdVec, Origin, Origins};
+
+/// Names a [`Workload`].
+pub type WorkloadId = Id<Workload>;
+/// Names a [`Pod`].
+pub type PodId = Id<Pod>;
+/// Names a [`Service`].
+pub type ServiceId = Id<Service>;
+/// Names a [`ProxyTables`].
+pub type TableId = Id<ProxyTables>;
+/// Names a [`Cluster`].
+pub type ClusterId = Id<Cluster>;
+/// Names a [`RouteConfig`].
+pub type RouteConfigId = Id<RouteConfig>;
+
+/// Everything the data plane needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// `1.30`: the Istio release whose control plane made the tables.
+    pub istio_version: Name,
+    /// Resolves every [`Origin`] in the tables.
+    pub origins: Origins,
+    /// Workloads ordered by (namespace, name).
+    pub workloads: IdVec<Workload>,
+    /// Pods ordered by (namespace, workload, ordinal).
+    pub pods: IdVec<Pod>,
+    /// Services ordered by hostname, as Kubernetes alone would route to them.
+    pub services: IdVec<Service>,
+    /// Tables, one per visibility class.
+    pub tables: IdVec<ProxyTables>,
+    /// Route configurations, shared between tables.
+    pub route_configs: IdVec<RouteConfig>,
+    /// Clusters, shared between tables.
+    pub clusters: IdVec<Cluster>,
+    /// What was taken for granted while compiling (placement, injection, addresses): sentences for the report.
+    pub assumed: Vec<String>,
+}
+
+/// What stands in front of a workload's application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProxyKind {
+    /// An injected sidecar.
+    Sidecar,
+    /// A gateway: the pod *is* the proxy.
+    Gateway,
+    /// No proxy: plain Kubernetes routing, no policies.
+    None,
+}
+
+/// A Deployment, StatefulSet, DaemonSet, ReplicaSet, bare Pod or WorkloadEntry.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Kubernetes namespace.
+    pub namespace: Name,
+    /// Name of the controller, or of the pod when it has none.
+    pub name: Name,
+    /// `Deployment`, `StatefulSet`, `Pod`, `External` (a ServiceEntry endpoint) …
+    pub kind: Name,
+    /// What proxy its pods have.
+    pub proxy: ProxyKind,
+    /// Its tables, when it has a proxy.
+    pub tables: Option<TableId>,
+    /// Server side: what its sidecar does with arriving connections.
+    pub inbound: Vec<Inbound>,
+    /// Its pods, in ordinal order.
+    pub pods: Vec<PodId>,
+    /// Pod labels, injected ones included.
+    pub labels: BTreeMap<Name, Name>,
+    /// `default` unless the pod template says otherwise.
+    pub service_account: Name,
+    /// Where it was declared.
+    pub origin: Origin,
+}
+
+impl Workload {
+    /// `namespace/name`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One replica.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// `reviews-v1-0`: workload name and ordinal, or the Pod's own name.
+    pub name: Name,
+    /// Its workload.
+    pub workload: WorkloadId,
+    /// Pod IP; derived from namespace and name where none is written.
+    pub ip: Name,
+    /// Where it runs.
+    pub locality: Locality,
+    /// Node name, empty when unknown.
+    pub node: Name,
+    /// False: the pod exists and its readiness probe fails.
+    pub ready: bool,
+}
+
+/// A service as Kubernetes (kube-proxy, cluster DNS) sees it.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// FQDN: `reviews.default.svc.cluster.local`, or a ServiceEntry host.
+    pub host: Name,
+    /// Namespace of the object.
+    pub namespace: Name,
+    /// Virtual IPs; empty for headless services.
+    pub addresses: Vec<Name>,
+    /// Headless: clients reach pods by their own IP.
+    pub headless: bool,
+    /// ExternalName or alias target.
+    pub alias_of: Option<Name>,
+    /// True for MESH_EXTERNAL ServiceEntries.
+    pub external: bool,
+    /// Service ports.
+    pub ports: Vec<ServicePort>,
+    /// Where it was declared.
+    pub origin: Origin,
+}
+
+/// A port of a service and what is behind it.
+#[derive(Clone, Debug)]
+pub struct ServicePort {
+    /// Service port number.
+    pub port: u16,
+    /// Port name, possibly empty.
+    pub name: Name,
+    /// Istio's word for the protocol.
+    pub protocol: Protocol,
+    /// All endpoints, whatever their labels.
+    pub endpoints: Vec<super::Endpoint>,
+}
+
+/// Protocol of a service port as Istio selects it (`pkg/config/kube/conversion.go`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+    /// gRPC.
+    Grpc,
+    /// gRPC-Web.
+    GrpcWeb,
+    /// HTTP CONNECT proxy.
+    HttpProxy,
+    /// TLS bytes, routed by SNI.
+    Https,
+    /// TLS bytes, routed by SNI.
+    Tls,
+    /// Opaque bytes.
+    Tcp,
+    /// MongoDB: opaque here.
+    Mongo,
+    /// Redis: opaque here.
+    Redis,
+    /// MySQL: opaque here.
+    MySql,
+    /// Ignored by Istio.
+    Udp,
+    /// Unnamed or unknown: sniffed.
+    Auto,
+}
+
+impl Protocol {
+    /// True for ports with HTTP features (an `Auto` port has them when plaintext HTTP is sniffed).
+    pub const fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Http2 | Self::Grpc | Self::GrpcWeb)
+    }
+
+    /// True for ports whose upstream connections are HTTP/2.
+    pub const fn is_http2(self) -> bool {
+        matches!(self, Self::Http2 | Self::Grpc | Self::GrpcWeb)
+    }
+}
+
+/// What one class of proxies was told.
+#[derive(Clone, Debug)]
+pub struct ProxyTables {
+    /// A name for snapshots: the first workload of the class, `namespace/name`.
+    pub representative: Name,
+    /// Sidecar or gateway.
+    pub kind: ProxyKind,
+    /// Namespace of the proxies, for short host names.
+    pub namespace: Name,
+    /// Outbound listeners (a gateway's: its servers), ordered by (address, port).
+    pub listeners: Vec<Listener>,
+    /// Route configurations by name (`8080`, `http.80`), in name order.
+    pub routes: Vec<RouteConfigId>,
+    /// Clusters in name order; look up with [`Snapshot::cluster_named`].
+    pub clusters: Vec<ClusterId>,
+    /// `ALLOW_ANY`: unknown destinations are passed through.
+    pub allow_any: bool,
+}
+
+impl Snapshot {
+    /// The cluster of that name which these tables know.
+    pub fn cluster_named(&self, tables: &ProxyTables, name: &str) -> Option<ClusterId> {
+        let at = tables
+            .clusters
+            .binary_search_by(|id| (*self.clusters[*id].name).cmp(name))
+            .ok()?;
+        Some(tables.clusters[at])
+    }
+
+    /// The route configuration of that name which these tables know.
+    pub fn route_config_named(&self, tables: &ProxyTables, name: &str) -> Option<RouteConfigId> {
+        tables
+            .routes
+            .iter()
+            .copied()
+            .find(|id| *self.route_configs[*id].name == *name)
+    }
+
+    /// The workload `namespace/name`.
+    pub fn workload_named(&self, namespace: &str, name: &str) -> Option<WorkloadId> {
+        self.workloads
+            .iter_ids()
+            .find(|(_, w)| *w.namespace == *namespace && *w.name == *name)
+            .map(|(id, _)| id)
+    }
+}

@@ -1,0 +1,31 @@
+//! One binary for all integration tests.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests read files, the environment and standard functions to compare with"
+)]
+
+mod config_load;
+mod config_recipe;
+mod config_rules;
+mod config_samples;
+mod conservation;
+mod control_plane_recipe;
+mod data_plane_balancer;
+mod data_plane_mutate;
+mod data_plane_outlier;
+mod data_plane_retry;
+mod data_plane_router;
+mod determinism;
+mod harness;
+mod layering;
+mod manifest_fuzz;
+mod manifest_reader;
+mod models;
+mod program;
+mod published;
+mod readme;
+mod recipe;
+mod scenario_schema;
+mod shared;
+mod theory_queues;
+mod theory_support;
