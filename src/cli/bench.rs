@@ -12,7 +12,6 @@ use serde::Serialize;
 use super::args::{BenchArgs, BenchModel, PlainFormat};
 use super::decode::{self, Options};
 use super::exit_code::{ExitCode, Failure};
-use super::output::Console;
 use super::traffic::data;
 use crate::control_plane;
 use crate::engine::Seed;
@@ -64,7 +63,7 @@ struct Measured {
 }
 
 /// `towtank bench w1`.
-pub(super) fn bench(args: &BenchArgs, console: Console) -> Result<ExitCode, Failure> {
+pub(super) fn bench(args: &BenchArgs) -> Result<ExitCode, Failure> {
     let BenchModel::W1 = args.model;
     let round = args.duration.unwrap_or(ROUND);
     let plan = w1(round)?;
@@ -88,7 +87,7 @@ pub(super) fn bench(args: &BenchArgs, console: Console) -> Result<ExitCode, Fail
             measured.digest,
         ),
     };
-    data(console, &text)?;
+    data(&text)?;
     Ok(ExitCode::Done)
 }
 

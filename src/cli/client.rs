@@ -100,8 +100,10 @@ mod tests {
 
     #[test]
     fn a_client_is_made_once_and_stands_in_order() {
-        let mut config = MeshConfig::default();
-        config.workloads = vec![deployment(&"a".into()), deployment(&"z".into())];
+        let mut config = MeshConfig {
+            workloads: vec![deployment(&"a".into()), deployment(&"z".into())],
+            ..MeshConfig::default()
+        };
         let mut assumed = Vec::new();
         for _ in 0..2 {
             let source = source(None, "m", &mut config, &mut assumed).unwrap();

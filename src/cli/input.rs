@@ -109,10 +109,8 @@ impl Reader {
                 self.sources.push(Source::new(path.to_string_lossy(), text));
             }
             Err(error) => {
-                let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
-                    .iter()
-                    .filter(|byte| **byte == b'\n')
-                    .count();
+                let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let line = valid.split(|byte| *byte == b'\n').count();
                 let message = format!("it is not UTF-8 text (line {line})");
                 self.problem(path, message, "save it as UTF-8");
             }

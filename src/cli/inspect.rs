@@ -45,57 +45,48 @@ pub(super) fn proxy_config(args: &ProxyConfigArgs, console: Console) -> Result<E
         Table::Clusters if json => proxy_config::clusters_json(&snapshot, workload, &filter),
         Table::Endpoints if json => proxy_config::endpoints_json(&snapshot, workload, &filter),
         Table::Listeners => {
-            return print(
-                console,
-                &proxy_config::listeners(&snapshot, workload, &filter),
-            );
+            return print(&proxy_config::listeners(&snapshot, workload, &filter));
         }
         Table::Routes => {
-            return print(console, &proxy_config::routes(&snapshot, workload, &filter));
+            return print(&proxy_config::routes(&snapshot, workload, &filter));
         }
         Table::Clusters => {
-            return print(
-                console,
-                &proxy_config::clusters(&snapshot, workload, &filter),
-            );
+            return print(&proxy_config::clusters(&snapshot, workload, &filter));
         }
         Table::Endpoints => {
-            return print(
-                console,
-                &proxy_config::endpoints(&snapshot, workload, &filter),
-            );
+            return print(&proxy_config::endpoints(&snapshot, workload, &filter));
         }
     };
-    print(console, &pretty(&value))
+    print(&pretty(&value))
 }
 
-fn print(console: Console, text: &str) -> Result<ExitCode, Failure> {
-    data(console, text)?;
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    data(text)?;
     Ok(ExitCode::Done)
 }
 
 /// `towtank schema`.
-pub(super) fn schema(args: &SchemaArgs, console: Console) -> Result<ExitCode, Failure> {
+pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode, Failure> {
     let text = match args.of {
         SchemaOf::Run => json::schema(),
         SchemaOf::Curl => curl::schema(),
         SchemaOf::Model => pretty(&model_schema()),
         SchemaOf::Scenario => pretty(&scenario_schema()),
     };
-    data(console, &text)?;
+    data(&text)?;
     Ok(ExitCode::Done)
 }
 
 /// `towtank completions`.
-pub(super) fn completions(args: &CompletionArgs, console: Console) -> Result<ExitCode, Failure> {
+pub(super) fn completions(args: &CompletionArgs) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "towtank", &mut script);
-    data(console, &String::from_utf8_lossy(&script))?;
+    data(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::Done)
 }
 
 /// `towtank man`: the program and every command, one page each, one after the other.
-pub(super) fn man(console: Console) -> Result<ExitCode, Failure> {
+pub(super) fn man() -> Result<ExitCode, Failure> {
     let mut command = Cli::command();
     command.build();
     let mut page = Vec::new();
@@ -107,6 +98,6 @@ pub(super) fn man(console: Console) -> Result<ExitCode, Failure> {
             .try_for_each(|sub| render(sub.clone()))
     });
     rendered.map_err(|error| Failure::output("the man page", &error))?;
-    data(console, &String::from_utf8_lossy(&page))?;
+    data(&String::from_utf8_lossy(&page))?;
     Ok(ExitCode::Done)
 }

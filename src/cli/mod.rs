@@ -41,7 +41,7 @@ pub fn main() -> process::ExitCode {
         Ok(code) => code,
         Err(failure) => {
             match &failure {
-                Failure::Usage(message) | Failure::Output(message) => console.error(message),
+                Failure::Usage(message) | Failure::Output(message) => Console::error(message),
                 Failure::Input(rendered) => Console::say(rendered),
             }
             failure.code()
@@ -56,9 +56,9 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Curl(args) => traffic::curl(args, console),
         Command::Load(args) => traffic::load(args, console),
         Command::ProxyConfig(args) => inspect::proxy_config(args, console),
-        Command::Bench(args) => bench::bench(args, console),
-        Command::Schema(args) => inspect::schema(args, console),
-        Command::Completions(args) => inspect::completions(args, console),
-        Command::Man => inspect::man(console),
+        Command::Bench(args) => bench::bench(args),
+        Command::Schema(args) => inspect::schema(args),
+        Command::Completions(args) => inspect::completions(args),
+        Command::Man => inspect::man(),
     }
 }

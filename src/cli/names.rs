@@ -118,18 +118,17 @@ fn unknown(text: &str, name: &str, known: &[Known]) -> String {
         })
         .collect();
     near.sort();
+    // Nothing is near when every letter differs: then the alphabet is the better order.
     let close = near
         .iter()
         .filter(|(d, _)| *d <= 2 + bare.len() / 3)
         .take(3);
     let close: Vec<String> = close.map(|(_, name)| format!("`{name}`")).collect();
     if close.is_empty() {
-        let some: Vec<String> = near
-            .iter()
-            .take(8)
-            .map(|(_, name)| format!("`{name}`"))
-            .collect();
-        let more = if near.len() > some.len() { " …" } else { "" };
+        let mut names: Vec<&str> = near.iter().map(|(_, name)| name.as_str()).collect();
+        names.sort_unstable();
+        let some: Vec<String> = names.iter().take(8).map(|n| format!("`{n}`")).collect();
+        let more = if names.len() > some.len() { " …" } else { "" };
         format!("no workload `{text}`; there are {}{more}", some.join(", "))
     } else {
         format!("no workload `{text}`; did you mean {}?", close.join(" or "))
@@ -194,7 +193,11 @@ mod tests {
     fn an_unknown_name_gets_its_nearest() {
         check("reviews-v2", "default", "did you mean `default/reviews-v1`");
         check("cart", "default", "more than one namespace");
-        check("zzzzzzzz", "default", "there are `production/db`");
+        check(
+            "zzzzzzzz",
+            "default",
+            "there are `default/reviews-v1`, `production/cart`",
+        );
         check("deploy/db", "production", "no workload `deploy/db`");
     }
 }

@@ -41,7 +41,7 @@ impl Console {
     }
 
     /// Data, as it is; styles are taken out where they are not wanted.
-    pub(super) fn data(self, text: &str) -> io::Result<()> {
+    pub(super) fn data(text: &str) -> io::Result<()> {
         let mut out = AutoStream::auto(io::stdout().lock());
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         match written {
@@ -51,7 +51,7 @@ impl Console {
     }
 
     /// An error.
-    pub(super) fn error(self, message: &str) {
+    pub(super) fn error(message: &str) {
         Self::say(&format!("{ERROR}error{ERROR:#}: {}\n", message.trim_end()));
     }
 

@@ -135,7 +135,7 @@ pub(super) fn curl(args: &CurlArgs, console: Console) -> Result<ExitCode, Failur
         PlainFormat::Json => report.json(),
         PlainFormat::Text => report.text(),
     };
-    data(console, &text)?;
+    data(&text)?;
     Ok(code(run.record.ended))
 }
 
@@ -228,15 +228,13 @@ fn print(
             csv::main_table(record)
         }
     };
-    data(console, &text)?;
+    data(&text)?;
     Ok(code(record.ended))
 }
 
 /// Prints data.
-pub(super) fn data(console: Console, text: &str) -> Result<(), Failure> {
-    console
-        .data(text)
-        .map_err(|error| Failure::output("to standard output", &error))
+pub(super) fn data(text: &str) -> Result<(), Failure> {
+    Console::data(text).map_err(|error| Failure::output("to standard output", &error))
 }
 
 fn code(ended: Ended) -> ExitCode {

@@ -187,7 +187,7 @@ impl Connections {
         let slot = &mut self.slots[id as usize];
         pool.connecting_capacity -= u64::from(slot.capacity.min(slot.remaining));
         slot.idle_since = now;
-        self.to_front(id, pool);
+        self.push_front(id, pool);
     }
 
     /// The ready connection that takes the next request; closes those whose time is over.
@@ -240,7 +240,7 @@ impl Connections {
         } else if slot.streams >= slot.capacity {
             slot.phase = Phase::Busy;
         } else {
-            self.to_front(id, pool);
+            self.push_front(id, pool);
         }
     }
 
@@ -279,7 +279,7 @@ impl Connections {
                     }
                     return AfterStream::Draining;
                 }
-                self.to_front(id, pool);
+                self.push_front(id, pool);
                 AfterStream::Ready
             }
             _ => {
@@ -331,7 +331,7 @@ impl Connections {
     }
 
     #[inline]
-    fn to_front(&mut self, id: u32, pool: &mut Pool) {
+    fn push_front(&mut self, id: u32, pool: &mut Pool) {
         let old = pool.ready;
         let slot = &mut self.slots[id as usize];
         slot.phase = Phase::Ready;

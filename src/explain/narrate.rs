@@ -157,7 +157,7 @@ impl Teller<'_> {
             Reason::Overflow { which } => {
                 format!("the circuit breaker `{}` is full", which.as_str())
             }
-            Reason::Retry { outcome, decision } => self.retry(outcome, decision),
+            Reason::Retry { outcome, decision } => self.retry(*outcome, decision),
             Reason::Ejected { host, kind, until } => {
                 format!(
                     "{} is ejected ({kind:?}) until {until} at least",
@@ -323,7 +323,7 @@ impl Teller<'_> {
         )
     }
 
-    fn retry(&self, outcome: &TryOutcome, decision: &RetryDecision) -> String {
+    fn retry(&self, outcome: TryOutcome, decision: &RetryDecision) -> String {
         let what = match outcome {
             TryOutcome::Response { status, .. } => format!("the try was answered with {status}"),
             TryOutcome::Reset(reason) => {

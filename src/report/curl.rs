@@ -84,7 +84,7 @@ pub fn outcomes(requests: &[RequestRecord]) -> Vec<Outcome> {
         )
         .collect();
     // Stable: equal counts keep the order of their fields.
-    outcomes.sort_by(|a, b| b.count.cmp(&a.count));
+    outcomes.sort_by_key(|o| std::cmp::Reverse(o.count));
     outcomes
 }
 

@@ -106,7 +106,7 @@ pub fn prepare(
             Some("lower `rate` or `duration`".into());
         return Err(builder.diagnostics);
     }
-    builder.finish(scenario, routes, loads, expected_hops)
+    Ok(builder.finish(scenario, routes, loads, expected_hops))
 }
 
 impl<'a> Builder<'a> {
@@ -268,7 +268,7 @@ impl<'a> Builder<'a> {
             .into_iter()
             .map(|(weight, class, drawn)| MixPlan {
                 weight,
-                route: routes.plan(self, workload, &from, class.clone()),
+                route: routes.plan(self, workload, &from, &class),
                 class,
                 drawn,
             })
@@ -295,7 +295,6 @@ impl<'a> Builder<'a> {
     }
 
     /// (name, client pods, client workload for routing, link to a client outside).
-    #[expect(clippy::type_complexity, reason = "read in one place")]
     fn load_source(
         &mut self,
         load: &Load,
@@ -333,7 +332,6 @@ impl<'a> Builder<'a> {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "read in one place")]
     fn outside_source(
         &mut self,
         load: &Load,
@@ -412,7 +410,7 @@ impl<'a> Builder<'a> {
         routes: Routes,
         loads: Vec<LoadPlan>,
         expected_hops: f64,
-    ) -> Result<Plan, Vec<Diagnostic>> {
+    ) -> Plan {
         self.note_assumed(&routes);
         for bad in std::mem::take(&mut self.resolver.bad_patterns) {
             self.warnings.push(bad);
@@ -426,7 +424,7 @@ impl<'a> Builder<'a> {
             edge_bases.push(edge_count as u32);
             edge_count += routes.slots_of(pod.app);
         }
-        Ok(Plan {
+        Plan {
             scenario: scenario.name.to_string(),
             duration: scenario.duration,
             warm_up: scenario.warm_up,
@@ -439,14 +437,14 @@ impl<'a> Builder<'a> {
             pods: self.pods,
             slots,
             clusters,
-            routes: routes.routes,
+            routes: routes.plans,
             children: routes.children,
             rows: routes.rows,
             distances: self.distances,
             workers: self.model.proxy_concurrency.max(1),
             edge_bases,
             edge_count,
-        })
+        }
     }
 
     /// Says which behaviour nobody wrote down.

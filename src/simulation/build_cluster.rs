@@ -188,7 +188,6 @@ impl Upstream {
 
     /// What the server's sidecar does with such a request.
     pub(super) fn inbound(
-        &self,
         builder: &Builder<'_>,
         client: u32,
         server: u32,

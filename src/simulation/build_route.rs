@@ -28,7 +28,7 @@ use crate::xds::{Name, ProxyKind, WorkloadId};
 /// All route plans while they are made.
 #[derive(Default)]
 pub(super) struct Routes {
-    pub(super) routes: Vec<RoutePlan>,
+    pub(super) plans: Vec<RoutePlan>,
     pub(super) children: Vec<u32>,
     pub(super) rows: Vec<Row>,
     pub(super) slots: Slots,
@@ -54,21 +54,17 @@ impl Routes {
         builder: &mut Builder<'_>,
         app: u32,
         from: &str,
-        class: RequestClass,
+        class: &RequestClass,
     ) -> u32 {
         if let Some(route) = self.known.get(&(app, class.clone())) {
             return *route;
         }
-        let id = self.routes.len() as u32;
+        let id = self.plans.len() as u32;
         self.known.insert((app, class.clone()), id);
-        self.routes.push(placeholder());
-        let sender = Sender {
-            app,
-            from,
-            class: &class,
-        };
+        self.plans.push(placeholder());
+        let sender = Sender { app, from, class };
         let plan = self.make(builder, id, &sender);
-        self.routes[id as usize] = plan;
+        self.plans[id as usize] = plan;
         id
     }
 
@@ -195,8 +191,8 @@ impl Routes {
         forward: &Forward,
         cluster: &Name,
     ) -> u32 {
-        let id = self.routes.len() as u32;
-        self.routes.push(placeholder());
+        let id = self.plans.len() as u32;
+        self.plans.push(placeholder());
         let weighted = WeightedCluster {
             name: cluster.clone(),
             weight: 1,
@@ -218,7 +214,7 @@ impl Routes {
             sender.class.clone(),
             0,
         );
-        self.routes[id as usize] = RoutePlan {
+        self.plans[id as usize] = RoutePlan {
             timeout: forward.timeout,
             row: self.row(&sender, "-", "-"),
             path: sender.class.url.path.to_string(),
@@ -389,7 +385,7 @@ impl Routes {
             {
                 continue;
             }
-            let inbound = upstream.inbound(builder, sender.app, app, endpoint, &class);
+            let inbound = Upstream::inbound(builder, sender.app, app, endpoint, &class);
             let to = builder.apps[app as usize].name.clone();
             let row = self.row(sender, &name, &to);
             targets.push(Target {
@@ -421,7 +417,7 @@ impl Routes {
     /// Routes what servers call, until nothing new appears.
     pub(super) fn expand(&mut self, builder: &mut Builder<'_>) {
         while let Some((route, index, class)) = self.open.pop() {
-            let ActionPlan::Forward { clusters, .. } = &self.routes[route as usize].action else {
+            let ActionPlan::Forward { clusters, .. } = &self.plans[route as usize].action else {
                 continue;
             };
             let apps: Vec<u32> = clusters[index].targets.iter().map(|t| t.app).collect();
@@ -429,8 +425,7 @@ impl Routes {
                 let plans = self.calls_of(builder, app, &class);
                 let base = self.children.len() as u32;
                 self.children.extend(plans);
-                if let ActionPlan::Forward { clusters, .. } =
-                    &mut self.routes[route as usize].action
+                if let ActionPlan::Forward { clusters, .. } = &mut self.plans[route as usize].action
                 {
                     clusters[index].targets[at].children = base;
                 }
@@ -465,7 +460,7 @@ impl Routes {
                     set_header(&mut headers, name, value, &mut None);
                 }
                 let class = RequestClass::new(call.url.clone(), &call.method, headers);
-                plans.push(self.plan(builder, app, &from, class));
+                plans.push(self.plan(builder, app, &from, &class));
             }
         }
         plans
@@ -549,7 +544,7 @@ impl Routes {
             return 1.0;
         }
         let mut size: f64 = 0.0;
-        if let ActionPlan::Forward { clusters, .. } = &self.routes[route as usize].action {
+        if let ActionPlan::Forward { clusters, .. } = &self.plans[route as usize].action {
             for target in clusters.iter().flat_map(|c| &c.targets) {
                 let end = self
                     .children

@@ -128,7 +128,9 @@ impl Outcome {
 /// Names and merges the outcomes of replications, in their order.
 pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
     let mut digest = Digest::default();
-    outcomes.iter().for_each(|o| digest.add(o.digest));
+    for outcome in outcomes {
+        digest.add(outcome.digest);
+    }
     let first = outcomes.first();
     let worst = |a: Ended, b: Ended| if a == Ended::Complete { b } else { a };
     let mut record = Record {

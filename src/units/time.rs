@@ -36,6 +36,7 @@ impl SimTime {
     }
 
     /// This instant plus `delay`; stays at [`SimTime::MAX`] when the sum does not fit.
+    #[must_use]
     pub const fn after(self, delay: SimDuration) -> Self {
         Self(self.0.saturating_add(delay.0))
     }
@@ -99,11 +100,13 @@ impl SimDuration {
     }
 
     /// Sum, staying at [`SimDuration::MAX`] when it does not fit.
+    #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
     /// Product with a count, staying at [`SimDuration::MAX`] when it does not fit.
+    #[must_use]
     pub const fn times(self, n: u64) -> Self {
         Self(self.0.saturating_mul(n))
     }

@@ -71,6 +71,10 @@ fn sorted_sample(distribution: &Distribution, key: u64) -> Vec<SimDuration> {
     values
 }
 
+fn square(value: f64) -> f64 {
+    value * value
+}
+
 /// Share of the values below and up to `bound`.
 fn shares(values: &[SimDuration], bound: SimDuration) -> (f64, f64) {
     let below = values.partition_point(|value| *value < bound) as f64;
@@ -86,7 +90,7 @@ fn means_are_met_within_five_standard_errors() {
         let mean = values.iter().map(|v| v.ns() as f64).sum::<f64>() / count;
         let variance = values
             .iter()
-            .map(|v| (v.ns() as f64 - mean).powi(2))
+            .map(|v| square(v.ns() as f64 - mean))
             .sum::<f64>()
             / count;
         let expected = distribution.mean().unwrap().ns() as f64;
@@ -103,7 +107,7 @@ fn variances_are_met() {
     let check = |distribution: Distribution, expected_ms: f64| {
         let values = sorted_sample(&distribution, 99);
         let mean = distribution.mean().unwrap().as_millis_f64();
-        let squares = values.iter().map(|v| (v.as_millis_f64() - mean).powi(2));
+        let squares = values.iter().map(|v| square(v.as_millis_f64() - mean));
         let variance = squares.sum::<f64>() / values.len() as f64;
         assert!(
             (variance / expected_ms - 1.0).abs() < 0.03,
@@ -140,7 +144,7 @@ fn variances_are_met() {
         },
         250.0,
     );
-    let e = 0.25_f64.exp();
+    let e = libm::exp(0.25);
     check(
         Distribution::Lognormal {
             median: ms(2),
