@@ -47,15 +47,24 @@ impl<T: Trail> World<'_, T> {
 
     pub(super) fn on_user_ready(&mut self, now: SimTime, user: u32, queue: &mut Queue<Event>) {
         let User {
-            load, pod, worker, ..
+            load,
+            pod,
+            worker,
+            place,
+            sent,
+            share,
         } = self.users[user as usize];
         let state = &mut self.loads[load as usize];
-        if state.sent >= state.limit || now >= self.load_end {
+        if sent >= share || state.sent >= state.limit || now >= self.load_end {
             return;
         }
-        let number = state.sent;
         state.sent += 1;
         self.users[user as usize].sent += 1;
+        // A user's n-th request has the same luck whatever the others are kept waiting for.
+        let LoadStyle::Closed { connections, .. } = self.plan.loads[load as usize].style else {
+            return;
+        };
+        let number = sent * u64::from(connections) + u64::from(place);
         self.start_root(now, load, user, pod, Some(worker), number, queue);
     }
 
@@ -163,6 +172,22 @@ impl<T: Trail> World<'_, T> {
 use super::plan::{LoadPlan, MixPlan};
 use super::world::User;
 
+/// How many of a load's requests one of its users sends. As fortio: each the same number, the
+/// first also what is left over; fewer requests than users leave users without any.
+///
+/// A refused user comes back at once and burns its share, not that of the others, which is what
+/// decides the outcome of `-c 2 -n 20` against a circuit breaker.
+pub(super) fn share(user: u32, users: u32, requests: u64) -> u64 {
+    let (user, users) = (u64::from(user), u64::from(users));
+    if requests == u64::MAX {
+        requests
+    } else if requests < users {
+        u64::from(user < requests)
+    } else {
+        requests / users + if user == 0 { requests % users } else { 0 }
+    }
+}
+
 /// The kind of request that a random number falls on.
 fn pick_mix(load: &LoadPlan, random: u64) -> &MixPlan {
     let mut rest = if load.mix_total == 0 {
@@ -187,5 +212,22 @@ fn draw_value(drawn: &DrawnValue, mut draws: Draws) -> u64 {
             let wanted = draws.unit() * total;
             drawn.cumulated.partition_point(|sum| *sum < wanted) as u64
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_share_the_requests_as_fortios_threads_do() {
+        let check = |users: u32, requests: u64, expected: &[u64]| {
+            let shares: Vec<u64> = (0..users).map(|u| share(u, users, requests)).collect();
+            assert_eq!(shares, expected, "{requests} among {users}");
+        };
+        check(5, 100, &[20, 20, 20, 20, 20]);
+        check(3, 32, &[12, 10, 10]);
+        check(3, 2, &[1, 1, 0]);
+        check(2, u64::MAX, &[u64::MAX, u64::MAX]);
     }
 }

@@ -151,8 +151,12 @@ pub(super) struct User {
     pub(super) load: u32,
     pub(super) pod: u32,
     pub(super) worker: u32,
+    /// Which of the load's users it is.
+    pub(super) place: u32,
     /// Requests it has sent, for pacing.
     pub(super) sent: u64,
+    /// Requests it sends in all.
+    pub(super) share: u64,
 }
 
 /// Progress of a load.
@@ -356,6 +360,7 @@ impl<'p, T: Trail> World<'p, T> {
                 }
                 LoadStyle::Closed { connections, .. } => {
                     for user in 0..*connections {
+                        let share = super::arrival::share(user, *connections, limit);
                         let pod = load.pods[user as usize % load.pods.len()];
                         let worker = (user / load.pods.len() as u32) % plan.workers;
                         let id = self.users.len() as u32;
@@ -363,7 +368,9 @@ impl<'p, T: Trail> World<'p, T> {
                             load: index as u32,
                             pod,
                             worker,
+                            place: user,
                             sent: 0,
+                            share,
                         });
                         queue.push(SimTime::ZERO, Event::new(Kind::UserReady, id));
                     }

@@ -53,6 +53,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("analyze", BELOW_ANALYSIS),
     ("explain", BELOW_ANALYSIS),
     ("verdict", BELOW_ANALYSIS),
+    // The workload that everything is measured with is read from its own manifests.
     (
         "experiment",
         &[
@@ -61,6 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "diagnostic",
             "engine",
             "xds",
+            "manifest",
             "config",
             "observe",
             "control_plane",

@@ -52,16 +52,18 @@ fn three_layers_of_four_tries_hit_the_last_one_64_times() {
 
 /// Share of answered requests with one live and one dead host under RANDOM.
 fn ladder(retries: u32, ignore_previous: bool) -> Estimate {
+    // A policy beside no attempts would be refused by admission.
+    let policy = match retries {
+        0 => "retries: {attempts: 0}".to_owned(),
+        n => format!(
+            "retries: {{attempts: {n}, retryOn: connect-failure, retryIgnorePreviousHosts: {ignore_previous}}}"
+        ),
+    };
     let mesh = Mesh::new()
         .pods("live", "server", 1, "{serviceTime: 1ms}")
         .pods("dead", "server", 1, "{connections: refuse}")
         .rule("server", "{loadBalancer: {simple: RANDOM}}")
-        .route(
-            "server",
-            &format!(
-                "retries: {{attempts: {retries}, retryOn: connect-failure, retryIgnorePreviousHosts: {ignore_previous}}}"
-            ),
-        );
+        .route("server", &policy);
     let records = runs(&mesh.case(&open("server", 100.0, 60, 0)), 10);
     Estimate::of(&records, |r| 1.0 - failed(r))
 }
@@ -92,7 +94,7 @@ fn choices(policy: &str, clients: u32, utilisation: f64) -> Estimate {
         )
         .rule("server", &format!("{{loadBalancer: {{simple: {policy}}}}}"));
     let load = open("server", 10_000.0 * utilisation, 6, 2).replace("t/client", "t/clients");
-    Estimate::of(&runs(&mesh.case(&load), 8), |r| mean_ms(r) / 10.0)
+    Estimate::of(&runs(&mesh.case(&load), 16), |r| mean_ms(r) / 10.0)
 }
 
 #[test]
@@ -137,6 +139,10 @@ fn one_slow_leaf_in_a_hundred_slows_most_requests() {
 }
 
 /// Istio's circuit-breaking task: one connection, one pending request, fortio with `users` connections.
+///
+/// What the published figures hang on is a race: fortio's own time between an answer and the next
+/// request against the time a new connection takes, because every request needs a new one and waits
+/// for it in the one pending place. Both are some tenths of a millisecond on one machine.
 fn circuit_breaking(users: u32, requests: u32) -> Vec<Record> {
     let mesh = Mesh::new()
         .pods("httpbin", "httpbin", 1, "{concurrency: unlimited, serviceTime: {lognormal: {median: 2.5ms, p99: 8ms}}}")
@@ -146,9 +152,13 @@ fn circuit_breaking(users: u32, requests: u32) -> Vec<Record> {
              outlierDetection: {consecutive5xxErrors: 1, interval: 1s, baseEjectionTime: 3m, maxEjectionPercent: 100}}",
         );
     let load = format!(
-        "load: [{{name: fortio, from: t/client, url: 'http://httpbin:8080/get', connections: {users}, requests: {requests}}}]"
+        "load: [{{name: fortio, from: t/client, url: 'http://httpbin:8080/get', connections: {users}, requests: {requests}, \
+         think: {{lognormal: {{median: 0.3ms, p99: 1ms}}}}}}]"
     );
-    runs(&mesh.over("0.02ms", &load), 40)
+    runs(
+        &mesh.over("{lognormal: {median: 0.1ms, p99: 0.3ms}}", &load),
+        40,
+    )
 }
 
 #[test]
