@@ -4,6 +4,7 @@
 //! steady state allocates. Slabs, histograms and the queue have reached their sizes by then.
 
 #![expect(unsafe_code, reason = "a counting allocator cannot be had otherwise")]
+#![expect(clippy::print_stdout, reason = "what was counted is worth seeing")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};

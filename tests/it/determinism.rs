@@ -87,7 +87,7 @@ fn the_order_of_files_and_objects_does_not_matter() {
 /// The first load's requests, one line each.
 fn luck(record: &Record) -> String {
     let first = record.requests.iter().filter(|r| r.client == 0);
-    first.map(|r| format!("{r:?}\n")).collect()
+    first.fold(String::new(), |text, r| format!("{text}{r:?}\n"))
 }
 
 const SCENARIO: &str = "duration: 10s, seed: 7, load: [{name: main, from: t/client, url: 'http://server:8080/', rate: 100/s}";

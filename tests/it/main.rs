@@ -1,7 +1,8 @@
 //! One binary for all integration tests.
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests read files, the environment and standard functions to compare with"
+    clippy::print_stdout,
+    reason = "tests read files, the environment and standard functions to compare with, and say what they measured"
 )]
 
 mod config_load;

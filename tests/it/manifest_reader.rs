@@ -1,7 +1,6 @@
 //! The reader's promises: places are right, broken input hurts only itself, nothing blows up.
 
 use std::fmt::Write as _;
-use std::time::Instant;
 
 use towtank::manifest::{Limits, Node, Source, Value, read_documents, read_objects};
 
@@ -144,16 +143,15 @@ fn an_alias_is_what_its_anchor_is() {
 
 #[test]
 fn an_alias_bomb_is_refused_at_once() {
+    // 9^40 values: a reader that expanded them would never come to the assertion.
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for i in 1..40 {
         let aliases = vec![format!("*a{}", i - 1); 9].join(", ");
         writeln!(text, "a{i}: &a{i} [{aliases}]").unwrap();
     }
-    let started = Instant::now();
     let (_, said) = read(&text);
     assert_eq!(said.len(), 1);
     assert!(said[0].contains("TT-YAML-BOMB"), "{said:?}");
-    assert!(started.elapsed().as_secs() < 5);
 }
 
 #[test]
@@ -165,12 +163,10 @@ fn a_cycle_is_refused() {
 #[test]
 fn nesting_has_a_limit() {
     let text = "[".repeat(100_000);
-    let started = Instant::now();
     let (_, said) = read(&text);
     assert!(said[0].contains("TT-YAML-TOO-DEEP"), "{said:?}");
     let (_, said) = read(&"a:\n ".repeat(3).replace('\n', "\n  "));
     assert!(said.len() <= 1);
-    assert!(started.elapsed().as_secs() < 5);
 }
 
 #[test]
@@ -234,13 +230,11 @@ fn text_forced_by_tag_or_quotes_stays_text() {
 }
 
 #[test]
-fn a_large_dump_is_read_in_seconds() {
-    // Two megabytes here; time grows linearly, so fifty are seconds too.
+fn a_large_dump_is_read_whole() {
+    // Two megabytes; how fast is for `benches/compile.rs` to say.
     let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  labels: {app: a, version: v1}\nspec:\n  ports:\n  - {name: http, port: 80}\n---\n";
     let text = service.repeat(2_000_000 / service.len());
-    let started = Instant::now();
     let (objects, said) = read_objects(&[Source::new("dump.yaml", text)]);
     assert_eq!(said, []);
     assert!(objects.len() > 10_000);
-    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }

@@ -156,7 +156,7 @@ fn circuit_breaking(users: u32, requests: u32) -> Vec<Record> {
          think: {{lognormal: {{median: 0.3ms, p99: 1ms}}}}}}]"
     );
     runs(
-        &mesh.over("{lognormal: {median: 0.1ms, p99: 0.3ms}}", &load),
+        &mesh.over("{lognormal: {median: 0.04ms, p99: 0.15ms}}", &load),
         40,
     )
 }
