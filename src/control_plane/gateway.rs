@@ -44,7 +44,7 @@ pub(super) fn listeners(
                 .push(server);
         }
         for (name, servers) in by_route {
-            let config = gateway.route_config(&name, port, &servers, tables);
+            let config = gateway.route_config(&name, &servers, tables);
             routes.insert(name, tables.intern(config));
         }
         let chains = gateway.chains(&servers, &routes);
@@ -78,6 +78,8 @@ struct Gateway<'a> {
 
 /// A virtual host while servers and VirtualServices add to it.
 struct Host {
+    /// Port of the server that brought the host: the one people write, whatever the pod listens on.
+    port: u16,
     routes: Vec<Route>,
     /// `httpsRedirect`: every request is sent to https.
     redirect: bool,
@@ -88,7 +90,6 @@ impl Gateway<'_> {
     fn route_config(
         &self,
         name: &Name,
-        port: u16,
         servers: &[&MergedServer<'_>],
         tables: &mut Tables,
     ) -> RouteConfig {
@@ -103,7 +104,7 @@ impl Gateway<'_> {
             // Catch-all routes of one VirtualService must not hide routes of the next.
             built.routes.sort_by_key(|r| r.matches.is_catch_all());
             VirtualHost {
-                name: format!("{host}:{port}").into(),
+                name: format!("{host}:{}", built.port).into(),
                 domains: vec![host],
                 routes: built.routes.into(),
                 include_attempt_count: true,
@@ -112,6 +113,7 @@ impl Gateway<'_> {
         };
         let mut virtual_hosts: Vec<VirtualHost> = hosts.into_iter().map(virtual_host).collect();
         if virtual_hosts.is_empty() {
+            let port = servers[0].server.port.number;
             virtual_hosts.push(VirtualHost {
                 name: format!("blackhole:{port}").into(),
                 domains: vec!["*".into()],
@@ -154,6 +156,7 @@ impl Gateway<'_> {
             };
             for host in common {
                 let host = hosts.entry(host).or_insert_with(|| Host {
+                    port: server.server.port.number,
                     routes: Vec::new(),
                     redirect: false,
                     origin: vs.origin,
@@ -165,6 +168,7 @@ impl Gateway<'_> {
         if redirect {
             for host in server.dns_hosts() {
                 let host = hosts.entry(host).or_insert_with(|| Host {
+                    port: server.server.port.number,
                     routes: Vec::new(),
                     redirect: true,
                     origin: server.server.origin,

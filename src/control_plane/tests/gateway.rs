@@ -84,7 +84,7 @@ fn an_only_port_is_found_and_the_service_maps_the_listener() {
     check(
         &config,
         "http.8080",
-        &[&format!("shop.example.com:8080 > {TO}")],
+        &[&format!("shop.example.com:80 > {TO}")],
     );
     assert_eq!(
         listeners(&compile(&config)),
@@ -104,8 +104,8 @@ fn virtual_services_of_one_host_are_merged_with_catch_alls_last() {
         &config,
         "http.8080",
         &[
-            &format!("shop.example.com:8080 > {TO}"),
-            "shop.example.com:8080 > !outbound|1||sleep.shop.svc.cluster.local*1",
+            &format!("shop.example.com:80 > {TO}"),
+            "shop.example.com:80 > !outbound|1||sleep.shop.svc.cluster.local*1",
         ],
     );
 }
@@ -121,7 +121,7 @@ fn a_gateway_without_virtual_services_answers_nobody() {
         .unwrap()
         .virtual_hosts;
     assert_eq!(hosts.len(), 1);
-    assert_eq!(&*hosts[0].name, "blackhole:8080");
+    assert_eq!(&*hosts[0].name, "blackhole:80");
     assert!(hosts[0].routes.is_empty());
 }
 
@@ -146,11 +146,7 @@ fn hosts_are_the_narrower_of_both_sides_and_respect_namespaces() {
         None,
     )]);
     config.virtual_services = vec![bound("a", &["*", "x.org"], vec![on_path("/")])];
-    check(
-        &config,
-        "http.8080",
-        &[&format!("*.example.com:8080 > {TO}")],
-    );
+    check(&config, "http.8080", &[&format!("*.example.com:80 > {TO}")]);
 }
 
 #[test]
@@ -160,7 +156,7 @@ fn https_redirect_needs_no_virtual_service() {
         mode: "".into(),
     });
     let config = edge(vec![server(80, "HTTP", &["*"], redirect)]);
-    check(&config, "http.8080", &["*:8080 > redirect 301"]);
+    check(&config, "http.8080", &["*:80 > redirect 301"]);
 }
 
 #[test]
@@ -211,5 +207,5 @@ fn a_second_redirect_for_the_same_host_loses_its_whole_server() {
     config
         .gateways
         .push(gateway("edge", "second", vec![second]));
-    check(&config, "http.8080", &["*:8080 > redirect 301"]);
+    check(&config, "http.8080", &["*:80 > redirect 301"]);
 }
