@@ -33,7 +33,15 @@ pub(super) fn outbound(
 ) -> Option<Cluster> {
     let of_subset = subset.and_then(|s| s.policy.as_ref());
     let policy = traffic_policy::resolve(push, rule.and_then(|r| r.policy), of_subset, port.port);
-    let endpoints = subset::members(push, service, port, subset, &policy);
+    let mut endpoints = subset::members(push, service, port, subset, &policy);
+    // A gateway balances over what an entry of resolution NONE lists: nothing. The host that
+    // stands among the members is for sidecars, whose applications resolve it themselves.
+    if is_gateway && service.discovery == Discovery::Passthrough && !service.kube {
+        endpoints = (endpoints.iter())
+            .filter(|e| e.address != service.host)
+            .cloned()
+            .collect();
+    }
     let dns = matches!(service.discovery, Discovery::Dns | Discovery::DnsRoundRobin);
     if dns && endpoints.is_empty() {
         return None;

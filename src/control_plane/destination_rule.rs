@@ -107,13 +107,32 @@ impl<'a> DestinationRules<'a> {
         host: &str,
         service: &Name,
     ) -> Option<usize> {
+        self.find_by(client, host, service, |list| self.pick(list, labels))
+    }
+
+    /// The rule whose connection pool a server in `client` applies to itself: never one with
+    /// a selector, even when that one is in force for the same pod as a client.
+    pub(super) fn find_inbound(&self, client: &Name, host: &str, service: &Name) -> Option<usize> {
+        let plain = |id: &&usize| self.rules[**id].selector.is_none();
+        self.find_by(client, host, service, |list| {
+            list.iter().rfind(plain).copied()
+        })
+    }
+
+    fn find_by(
+        &self,
+        client: &Name,
+        host: &str,
+        service: &Name,
+        pick: impl Fn(&[usize]) -> Option<usize>,
+    ) -> Option<usize> {
         let own = if *client == self.root {
             self.root_private.most_specific(host)
         } else {
             (self.local.get(client)).and_then(|i| i.most_specific(host))
         };
         if let Some(list) = own.filter(|l| !l.is_empty()) {
-            return self.pick(list, labels);
+            return pick(list);
         }
         for namespace in [service, &self.root] {
             let found = (self.exported.get(namespace)).and_then(|i| i.most_specific(host));
@@ -123,7 +142,7 @@ impl<'a> DestinationRules<'a> {
                 .filter(|id| self.is_visible(*id, client, namespace))
                 .collect();
             if !seen.is_empty() {
-                return self.pick(&seen, labels);
+                return pick(&seen);
             }
         }
         None

@@ -13,7 +13,7 @@ use super::defaults::{
 };
 use super::{external, injection};
 use crate::config::MeshConfig;
-use crate::config::k8s::{Namespace, Node, PodTemplateOwner};
+use crate::config::k8s::{HorizontalPodAutoscaler, Namespace, Node, PodTemplateOwner};
 use crate::config::selector::selects;
 use crate::units::{IdVec, Origin};
 use crate::xds::{Locality, Name, Pod, PodId, ProxyKind, Workload, WorkloadId};
@@ -77,13 +77,15 @@ impl Fleet {
         let namespaces: BTreeMap<&str, &Namespace> = (config.namespaces.iter())
             .map(|n| (&*n.meta.name, n))
             .collect();
+        let scales = Scales::new(config);
         let mut without_object = BTreeSet::new();
         for owner in &config.workloads {
             let namespace = namespaces.get(&*owner.meta.namespace).copied();
             if namespace.is_none() {
                 without_object.insert(&*owner.meta.namespace);
             }
-            drafts.push(draft(owner, namespace, config));
+            let replicas = scales.replicas(owner, &mut fleet.assumed);
+            drafts.push(draft(owner, namespace, replicas, config));
         }
         fleet.assume_injection(&without_object, &namespaces);
         external::add_drafts(config, &mut drafts);
@@ -331,7 +333,42 @@ pub(super) fn endpoint_labels(
     labels
 }
 
-fn draft(owner: &PodTemplateOwner, namespace: Option<&Namespace>, config: &MeshConfig) -> Draft {
+/// Bounds that HorizontalPodAutoscalers set, by (namespace, kind, name) of their targets.
+struct Scales<'a>(BTreeMap<(&'a str, &'a str, &'a str), (u32, u32)>);
+
+impl<'a> Scales<'a> {
+    fn new(config: &'a MeshConfig) -> Self {
+        let entry = |scaler: &'a HorizontalPodAutoscaler| {
+            let (kind, name) = &scaler.target;
+            let bounds = (scaler.min_replicas, scaler.max_replicas);
+            ((&*scaler.meta.namespace, &**kind, &**name), bounds)
+        };
+        Self(config.autoscalers.iter().map(entry).collect())
+    }
+
+    /// Pods of a workload: what it says, or 1, within the bounds of its autoscaler.
+    fn replicas(&self, owner: &PodTemplateOwner, assumed: &mut Vec<String>) -> usize {
+        let written = owner.replicas.unwrap_or(1);
+        let key = (&*owner.meta.namespace, &*owner.kind, &*owner.meta.name);
+        let bounded = (self.0.get(&key)).map_or(written, |(least, most)| {
+            written.max(*least).min((*most).max(*least))
+        });
+        if bounded != written {
+            assumed.push(format!(
+                "{}/{} has {bounded} pods, as its HorizontalPodAutoscaler bounds them",
+                owner.meta.namespace, owner.meta.name
+            ));
+        }
+        bounded as usize
+    }
+}
+
+fn draft(
+    owner: &PodTemplateOwner,
+    namespace: Option<&Namespace>,
+    replicas: usize,
+    config: &MeshConfig,
+) -> Draft {
     let proxy = injection::proxy_kind(owner, namespace, &config.mesh);
     let mut labels = owner.labels.clone();
     if proxy == ProxyKind::Sidecar {
@@ -342,7 +379,7 @@ fn draft(owner: &PodTemplateOwner, namespace: Option<&Namespace>, config: &MeshC
     let count = if per_node {
         config.nodes.len()
     } else {
-        owner.replicas.unwrap_or(1) as usize
+        replicas
     };
     let pods = (0..if bare { 1 } else { count }).map(|i| DraftPod {
         name: if bare {

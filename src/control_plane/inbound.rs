@@ -75,16 +75,10 @@ fn of_services(
         if super::endpoint::is_ignored(port.protocol) {
             continue;
         }
-        // The server's own scope: its namespace asks, and rules with selectors do not count.
+        // The server's own scope: its namespace asks.
         let rule = (push.rules)
-            .find(
-                &workload.namespace,
-                &workload.labels,
-                &service.host,
-                &service.namespace,
-            )
-            .map(|r| &push.rules.rules[r])
-            .filter(|r| !r.has_selector());
+            .find_inbound(&workload.namespace, &service.host, &service.namespace)
+            .map(|r| &push.rules.rules[r]);
         let policy = traffic_policy::resolve(push, rule.and_then(|r| r.policy), None, port.port);
         let pool = (sidecar.and_then(|s| s.inbound_connection_pool.as_ref()))
             .filter(|_| push.at_least(21))

@@ -10,9 +10,9 @@ use super::endpoint::{self, Binding};
 use super::fleet::Fleet;
 use super::mtls::Authentication;
 use super::visibility::Visibility;
-use crate::config::MeshConfig;
 use crate::config::istio::{Resolution, ServiceEntry};
 use crate::config::k8s;
+use crate::config::{MeshConfig, Meta};
 use crate::units::Origin;
 use crate::xds::snapshot::{Protocol, ServicePort};
 use crate::xds::{Endpoint, Health, Name, Service};
@@ -80,6 +80,14 @@ impl ServiceModel {
     }
 }
 
+/// A service before its index is known.
+struct Draft<'a> {
+    model: ServiceModel,
+    bindings: Vec<Binding>,
+    /// The ServiceEntry it comes from; `None` for a Kubernetes Service.
+    entry: Option<&'a ServiceEntry>,
+}
+
 /// All services, ordered by (host, namespace), and how to find them.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
@@ -102,7 +110,7 @@ impl Registry {
         }
         let slices = endpoint::slices_by_service(config);
         let mut derived = 0_usize;
-        let mut drafts: Vec<(ServiceModel, Vec<Binding>)> = Vec::new();
+        let mut drafts: Vec<Draft<'_>> = Vec::new();
         for service in &config.services {
             let (ports, bindings) = endpoint::kube_ports(config, fleet, authn, service, &slices);
             let mut model = kube_service(config, service, ports);
@@ -114,23 +122,32 @@ impl Registry {
                     .addresses
                     .push(addresses.service(&meta.namespace, &meta.name));
             }
-            drafts.push((model, bindings));
+            drafts.push(Draft {
+                model,
+                bindings,
+                entry: None,
+            });
         }
-        for entry in &config.service_entries {
+        let mut entries: Vec<&ServiceEntry> = config.service_entries.iter().collect();
+        entries.sort_by(|a, b| a.meta.age_key().cmp(&b.meta.age_key()));
+        for entry in entries {
             for host in &entry.hosts {
                 let (ports, bindings) = endpoint::entry_ports(config, fleet, authn, entry, host);
-                merge_entry(
-                    &mut drafts,
-                    service_entry(config, entry, host, ports),
+                let new = Draft {
+                    model: service_entry(config, entry, host, ports),
                     bindings,
-                );
+                    entry: Some(entry),
+                };
+                merge_entry(config, &mut drafts, new);
             }
         }
-        drafts.sort_by(|(a, _), (b, _)| {
+        drafts.sort_by(|a, b| {
+            let (a, b) = (&a.model, &b.model);
             (&a.host, &a.namespace, &a.age).cmp(&(&b.host, &b.namespace, &b.age))
         });
-        for (index, (service, bindings)) in drafts.into_iter().enumerate() {
-            let bound = bindings.into_iter().map(|b| Binding {
+        for (index, draft) in drafts.into_iter().enumerate() {
+            let service = draft.model;
+            let bound = draft.bindings.into_iter().map(|b| Binding {
                 service: index,
                 ..b
             });
@@ -178,6 +195,24 @@ impl Registry {
             let public = s.export_to == Visibility::Public;
             (*s.namespace != *namespace, !s.kube, public, &s.age)
         })
+    }
+
+    /// The service a VirtualService's destination brings into scope when the namespace has none
+    /// of that host: the first namespace by alphabet up to 1.29, then the best (`sidecar.go`,
+    /// pickFirstVisibleNamespace, pickBestVisibleNamespace).
+    pub(super) fn of_destination(
+        &self,
+        host: &str,
+        namespace: &str,
+        pick_best: bool,
+    ) -> Option<usize> {
+        if pick_best {
+            return self.visible(host, namespace);
+        }
+        let candidates = self.of_host(host).iter().copied();
+        // The list is in namespace order.
+        let mut seen = candidates.filter(|i| self.services[*i].export_to.includes(namespace));
+        seen.next()
     }
 
     /// Follows ExternalName chains to a service that is not an alias; `None` for loops and strangers.
@@ -276,26 +311,30 @@ fn kube_service(
         ),
         alias_of: (service.external_name.clone()).filter(|_| discovery == Discovery::Alias),
         aliases: Vec::new(),
-        forced_failover: forced_failover(config, service),
+        forced_failover: forced_failover(config, service.traffic_distribution.as_ref(), meta),
         origin: meta.origin,
         host,
     }
 }
 
 /// `trafficDistribution` as failover labels (`pilot/pkg/model/service.go`, GetTrafficDistribution).
-fn forced_failover(config: &MeshConfig, service: &k8s::Service) -> Option<ForcedFailover> {
+fn forced_failover(
+    config: &MeshConfig,
+    written: Option<&Name>,
+    meta: &Meta,
+) -> Option<ForcedFailover> {
     let annotation = |annotations: &BTreeMap<Name, Name>| {
         let text = annotations.get("networking.istio.io/traffic-distribution");
         text.filter(|t| !t.is_empty()).cloned()
     };
     let of_namespace = || {
-        let name = &service.meta.namespace;
+        let name = &meta.namespace;
         let namespace = config.namespaces.iter().find(|n| n.meta.name == *name);
         (namespace.filter(|_| config.version.at_least(30)))
             .and_then(|n| annotation(&n.meta.annotations))
     };
-    let word = (service.traffic_distribution.clone())
-        .or_else(|| annotation(&service.meta.annotations))
+    let word = (written.cloned())
+        .or_else(|| annotation(&meta.annotations))
         .or_else(of_namespace)?;
     match word.to_ascii_lowercase().as_str() {
         "preferclose" | "prefersamezone" if config.version.at_least(27) => Some(&PREFER_ZONE),
@@ -357,7 +396,7 @@ fn service_entry(
         ),
         alias_of: None,
         aliases: Vec::new(),
-        forced_failover: None,
+        forced_failover: forced_failover(config, None, meta),
         origin: meta.origin,
         host,
     }
@@ -365,23 +404,28 @@ fn service_entry(
 
 /// Inside one namespace a Kubernetes Service beats a ServiceEntry of its host, and the ports of
 /// several ServiceEntries of a host unite (`pilot/pkg/model/sidecar.go`, appendSidecarServices).
-fn merge_entry(
-    drafts: &mut Vec<(ServiceModel, Vec<Binding>)>,
-    new: ServiceModel,
-    bindings: Vec<Binding>,
-) {
-    let same =
-        (drafts.iter_mut()).find(|(s, _)| s.host == new.host && s.namespace == new.namespace);
-    let Some((old, old_bindings)) = same else {
-        drafts.push((new, bindings));
+fn merge_entry<'a>(config: &MeshConfig, drafts: &mut Vec<Draft<'a>>, new: Draft<'a>) {
+    let same = (drafts.iter_mut())
+        .find(|d| d.model.host == new.model.host && d.model.namespace == new.model.namespace);
+    let Some(old) = same else {
+        drafts.push(new);
         return;
     };
-    let equal = old.discovery == new.discovery && old.export_to == new.export_to;
-    if old.kube || !equal {
+    let (Some(a), Some(b)) = (old.entry, new.entry) else {
+        return;
+    };
+    let equal = a.resolution == b.resolution
+        && a.meta.labels == b.meta.labels
+        && a.workload_selector == b.workload_selector
+        && old.model.export_to == new.model.export_to;
+    // Up to 1.21 whatever had the same host united.
+    if !equal && config.version.at_least(22) {
         return;
     }
-    let taken: BTreeSet<u16> = old.ports.iter().map(|p| p.port).collect();
-    old.ports
-        .extend(new.ports.into_iter().filter(|p| !taken.contains(&p.port)));
-    old_bindings.extend(bindings);
+    let taken: BTreeSet<u16> = old.model.ports.iter().map(|p| p.port).collect();
+    let fresh = |port: u16| !taken.contains(&port);
+    let ports = new.model.ports.into_iter().filter(|p| fresh(p.port));
+    old.model.ports.extend(ports);
+    let bindings = new.bindings.into_iter().filter(|b| fresh(b.port));
+    old.bindings.extend(bindings);
 }

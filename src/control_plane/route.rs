@@ -167,8 +167,8 @@ impl RouteBuilder<'_> {
 
     fn hash(&self, service: usize, to: &Destination) -> Option<crate::xds::route::HashPolicy> {
         let port = (to.port != 0).then_some(to.port);
-        let balancer = hash_policy::balancer(self.push, self.proxy, service, port, &to.subset);
-        hash_policy::policy(balancer)
+        let hash = hash_policy::consistent_hash(self.push, self.proxy, service, port, &to.subset);
+        hash_policy::policy(hash)
     }
 
     fn mirrors(&self, rule: &HttpRoute) -> Vec<Mirror> {
@@ -224,9 +224,10 @@ impl RouteBuilder<'_> {
     pub(super) fn default_route(&self, service: usize) -> Route {
         let model = &self.push.registry.services[service];
         let port = self.listen_port;
-        let balancer = hash_policy::balancer(self.push, self.proxy, service, Some(port), "");
-        let hash: Vec<_> = hash_policy::policy(balancer).into_iter().collect();
-        let retry = retry_policy::of_route(self.push, None, !hash.is_empty());
+        let hash = hash_policy::consistent_hash(self.push, self.proxy, service, Some(port), "");
+        let hash: Vec<_> = hash_policy::policy(hash).into_iter().collect();
+        // Unlike routes of VirtualServices, this one looks for another host even when it hashes.
+        let retry = retry_policy::of_route(self.push, None, false);
         let cluster = outbound_name(port, "", &model.host);
         simple("default", cluster, retry, hash, model.origin)
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::proxy::Proxy;
 use super::push_context::PushContext;
 use super::virtual_service::{RootVirtualService, visible_to};
+use super::visibility::Visibility;
 use crate::config::MeshConfig;
 use crate::config::host::{is_wildcard, overlaps, subset_of};
 use crate::config::istio::{OutboundMode, Sidecar};
@@ -130,8 +131,9 @@ impl Scope {
                 let same = |i: &&usize| push.registry.services[**i].namespace == *proxy.namespace;
                 let candidates = push.registry.of_host(&host);
                 let known = candidates.iter().find(same).copied();
-                let Some(service) = known.or_else(|| push.registry.visible(&host, proxy.namespace))
-                else {
+                let best = push.at_least(30);
+                let elsewhere = || push.registry.of_destination(&host, proxy.namespace, best);
+                let Some(service) = known.or_else(elsewhere) else {
                     continue;
                 };
                 unite(&mut self.clusters, service, ports);
@@ -268,12 +270,13 @@ impl<'a> Imports<'a> {
                 candidates.extend(registry.of_host(host));
             }
         }
-        // Own namespace, then Kubernetes, then age; looked up, never iterated.
+        // Own namespace, then Kubernetes, then exported by name, then age; looked up, never iterated.
         let mut best: HashMap<&Name, usize> = HashMap::new();
         let mut order: Vec<&Name> = Vec::new();
         let rank = |i: usize| {
             let s = &registry.services[i];
-            (s.namespace != *namespace, !s.kube, &s.age)
+            let public = s.export_to == Visibility::Public;
+            (s.namespace != *namespace, !s.kube, public, &s.age)
         };
         for index in candidates {
             let service = &registry.services[index];

@@ -61,7 +61,7 @@ fn tcp_chains<'r>(
         }
         let kind = tcp_proxy(push, proxy, port, rule);
         // One block without a subnet makes the whole rule speak for the service's address.
-        if fitting.iter().all(|m| m.destination_subnets.is_empty()) || rule.matches.is_empty() {
+        if fitting.iter().any(|m| m.destination_subnets.is_empty()) || rule.matches.is_empty() {
             chains.push(chain(ChainMatch::Any, kind, rule.origin));
             return chains;
         }

@@ -3,6 +3,7 @@
 //! VirtualServices of one mesh host are never merged: the first in order supplies all routes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::protocol::is_http_or_sniffed;
@@ -31,6 +32,8 @@ pub(super) struct OutboundHttp<'a> {
     wild: Vec<usize>,
     /// The first VirtualService of each host, by specificity.
     best: HostMap<usize>,
+    /// Hosts with ports that have no routes: known all the same; looked up by (port, host).
+    opaque: BTreeSet<(u16, &'a str)>,
 }
 
 impl<'a> OutboundHttp<'a> {
@@ -42,6 +45,7 @@ impl<'a> OutboundHttp<'a> {
         allow_any: bool,
     ) -> Self {
         let mut ports: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+        let mut opaque = BTreeSet::new();
         for index in &egress.services {
             let model = &push.registry.services[*index];
             // A rule for an alias reaches its short names from 1.24 on.
@@ -49,8 +53,13 @@ impl<'a> OutboundHttp<'a> {
                 continue;
             }
             for port in &model.ports {
-                if egress.port.is_none_or(|p| p == port.port) && is_http_or_sniffed(port.protocol) {
+                if egress.port.is_some_and(|p| p != port.port) {
+                    continue;
+                }
+                if is_http_or_sniffed(port.protocol) {
                     ports.entry(port.port).or_default().push(*index);
+                } else {
+                    opaque.insert((port.port, &*model.host));
                 }
             }
         }
@@ -81,6 +90,7 @@ impl<'a> OutboundHttp<'a> {
             by_host,
             wild,
             best: best.map(|p| p.expect("every entry was filled")),
+            opaque,
         }
     }
 
@@ -131,7 +141,7 @@ impl<'a> OutboundHttp<'a> {
             let Some(routes) = cache.of_virtual_service(&builder, index) else {
                 continue;
             };
-            let (strangers, matched) = self.split(position, services, &known);
+            let (strangers, matched) = self.split(position, port, services, &known);
             if matched.is_empty() && port != 80 {
                 // Only port 80 gets hosts that no service has.
                 continue;
@@ -203,15 +213,21 @@ impl<'a> OutboundHttp<'a> {
     fn split(
         &self,
         position: usize,
+        port: u16,
         services: &[usize],
         known: &HashMap<&str, usize>,
     ) -> (Vec<&'a Name>, Vec<usize>) {
+        let opaque = |fits: &dyn Fn(&str) -> bool| {
+            let of_port = self.opaque.range((port, "")..);
+            (of_port.take_while(|(p, _)| *p == port)).any(|(_, host)| fits(host))
+        };
         let mut strangers = Vec::new();
         let mut matched = Vec::new();
         for host in self.hosts(position) {
             if !is_wildcard(host) {
                 match known.get(&**host) {
                     Some(index) => matched.push(*index),
+                    None if self.opaque.contains(&(port, &**host)) => {}
                     None => strangers.push(host),
                 }
                 continue;
@@ -230,7 +246,7 @@ impl<'a> OutboundHttp<'a> {
                     matched.push(*index);
                 }
             }
-            if !any {
+            if !any && !opaque(&|service| overlaps(host, service)) {
                 strangers.push(host);
             }
         }
@@ -268,7 +284,7 @@ impl<'a> OutboundHttp<'a> {
             alternates.extend(pods);
         }
         let addresses = model.addresses.iter().filter(|a| &***a != "0.0.0.0");
-        alternates.extend(addresses.cloned());
+        alternates.extend(addresses.map(in_host_header));
         emitted.add(
             &model.host,
             port,
@@ -293,6 +309,14 @@ impl<'a> OutboundHttp<'a> {
             include_attempt_count: true,
             origin: Origin::BUILT_IN,
         }
+    }
+}
+
+/// An address as it stands in a Host header: IPv6 in brackets.
+fn in_host_header(address: &Name) -> Name {
+    match address.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => format!("[{address}]").into(),
+        _ => address.clone(),
     }
 }
 

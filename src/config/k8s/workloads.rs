@@ -2,6 +2,7 @@
 
 use crate::config::Meta;
 use crate::config::decode::Fields;
+use crate::diagnostic::{Class, Diagnostic};
 use crate::xds::Name;
 
 use super::{ContainerPort, HorizontalPodAutoscaler, PodTemplateOwner};
@@ -34,11 +35,25 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
             f.object("template", |f| template(f, &mut owner));
         });
     }
+    name_traffic_annotations(f, &owner);
     owner.is_gateway |= owner
         .annotations
         .get("inject.istio.io/templates")
         .is_some_and(|names| names.split(',').any(|name| name.trim() == "gateway"));
     owner
+}
+
+/// Ports and addresses that bypass the proxy are not modelled, so their author is told.
+fn name_traffic_annotations(f: &Fields<'_>, owner: &PodTemplateOwner) {
+    let written = owner.annotations.keys();
+    for key in written.filter(|key| key.starts_with("traffic.sidecar.istio.io/")) {
+        let message = format!("the annotation `{key}` is not simulated: all traffic is captured");
+        f.push(not_simulated(message));
+    }
+}
+
+fn not_simulated(message: impl Into<String>) -> Diagnostic {
+    Diagnostic::warning("TT-NOT-SIMULATED", Class::NotSimulated, message)
 }
 
 fn template(f: &Fields<'_>, owner: &mut PodTemplateOwner) {
@@ -132,6 +147,9 @@ pub(in crate::config) fn autoscaler(f: &Fields<'_>, meta: Meta) -> HorizontalPod
         min_replicas: 1,
         max_replicas: 1,
     };
+    f.push(not_simulated(
+        "autoscaling is not simulated: its target keeps the pods it starts with",
+    ));
     f.object("spec", |f| {
         autoscaler.target = f
             .object("scaleTargetRef", |f| {

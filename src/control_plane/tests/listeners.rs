@@ -225,3 +225,75 @@ fn domains_depend_on_the_callers_namespace() {
     assert!(short("shop", "sleep"));
     assert!(!short("edge", "client"));
 }
+
+#[test]
+fn one_block_without_a_subnet_makes_a_tcp_rule_the_last() {
+    let subnet = L4Match {
+        destination_subnets: vec!["10.1.0.0/16".into()],
+        ..L4Match::default()
+    };
+    let mut vs = virtual_service("shop", "reviews", &["reviews"], vec![]);
+    vs.tcp = vec![L4Route {
+        matches: vec![subnet.clone(), L4Match::default()],
+        route: vec![to("reviews", "v1", 0, 0)],
+        origin: Origin::BUILT_IN,
+    }];
+    let mut config = with_port("tcp", 9000);
+    config.virtual_services = vec![vs.clone()];
+    let v1 = "outbound|9000|v1|reviews.shop.svc.cluster.local*1";
+    check(&config, &[OUT, &format!("VIP:9000 any > {v1}")]);
+    vs.tcp[0].matches = vec![subnet];
+    config.virtual_services = vec![vs];
+    let all = "outbound|9000||reviews.shop.svc.cluster.local*1";
+    let want = format!("VIP:9000 to 10.1.0.0/16 > {v1}; any > {all}");
+    check(&config, &[OUT, &want]);
+}
+
+/// Domains of a virtual host as `client` sees them.
+fn check_domains(config: &MeshConfig, client: &str, host: &str, want: &[&str]) {
+    let snapshot = compile(config);
+    let id = snapshot.workload_named(client, "sleep").unwrap();
+    let tables = &snapshot.tables[snapshot.workloads[id].tables.unwrap()];
+    let configs = tables.routes.iter().map(|id| &snapshot.route_configs[*id]);
+    let mut hosts = configs.flat_map(|c| &c.virtual_hosts);
+    let found = hosts.find(|h| *h.name == *host);
+    let domains: Vec<&str> =
+        found.map_or_else(Vec::new, |h| h.domains.iter().map(|d| &**d).collect());
+    assert_eq!(domains, want, "{host} from {client}");
+}
+
+#[test]
+fn alternates_come_in_istiods_order_and_ipv6_in_brackets() {
+    let mut config = shop();
+    config.services[0].cluster_ips = vec!["10.0.0.1".into(), "fd00::1".into()];
+    let other = workload("other", "sleep", &[("app", "sleep")], 1);
+    config.workloads.push(other);
+    let host = "reviews.shop.svc.cluster.local:9080";
+    let full = "reviews.shop.svc.cluster.local";
+    let dotted = "reviews.shop.svc.cluster.local.";
+    let (plain, svc) = ("reviews.shop", "reviews.shop.svc");
+    let ips = ["10.0.0.1", "[fd00::1]"];
+    let own = [full, dotted, "reviews", svc, plain, ips[0], ips[1]];
+    check_domains(&config, "shop", host, &own);
+    let far = [full, dotted, plain, svc, ips[0], ips[1]];
+    check_domains(&config, "other", host, &far);
+}
+
+#[test]
+fn a_rule_for_a_tcp_service_makes_no_virtual_host() {
+    let mut config = with_port("tcp", 80);
+    config
+        .services
+        .push(service("shop", "web", &[("http", 80)]));
+    config.virtual_services = vec![virtual_service(
+        "shop",
+        "a",
+        &["reviews", "*.shop.svc.cluster.local", "strange.example.com"],
+        vec![route(vec![to("web", "", 0, 0)])],
+    )];
+    let from = |host: &str, want: &[&str]| check_domains(&config, "shop", host, want);
+    from("reviews.shop.svc.cluster.local:80", &[]);
+    from("strange.example.com:80", &["strange.example.com"]);
+    config.services.pop();
+    check_domains(&config, "shop", "*.shop.svc.cluster.local:80", &[]);
+}

@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::config::istio::{
-    ConnectionPool, OutlierDetection, PortPolicy, TlsMode, TlsSettings, TrafficPolicy,
+    ConnectionPool, ConsistentHash, HashKey, LoadBalancer, OutlierDetection, PortPolicy, TlsMode,
+    TlsSettings, TrafficPolicy,
 };
 use crate::control_plane::compile;
 use crate::xds::cluster::UNLIMITED;
-use crate::xds::{Cluster, Snapshot, Tls};
+use crate::xds::route::HashPolicy;
+use crate::xds::{Action, Cluster, Snapshot, Tls};
 
 /// The default cluster of `reviews`, or a subset, as `sleep` sees it.
 fn reviews<'a>(snapshot: &'a Snapshot, subset: &str) -> &'a Cluster {
@@ -218,4 +220,84 @@ fn not_ready_pods_are_left_out_until_1_31() {
     assert_eq!(reviews(&compile(&config), "").endpoints.len(), 2);
     config.version.minor = 31;
     assert_eq!(reviews(&compile(&config), "").endpoints.len(), 3);
+}
+
+#[test]
+fn a_rule_with_a_selector_does_not_hide_the_pool_a_server_applies_to_itself() {
+    let mut config = shop();
+    let mut own = rule("shop", "a-selected", HOST, 9);
+    own.workload_selector = Some(labels(&[("app", "reviews")]));
+    config.destination_rules = vec![own, rule("shop", "plain", HOST, 4)];
+    let snapshot = compile(&config);
+    let id = snapshot.workload_named("shop", "reviews-v1").unwrap();
+    let inbound = snapshot.workloads[id].inbound.iter();
+    let limits: Vec<u32> = inbound
+        .filter(|i| i.port == 9080)
+        .map(|i| i.cluster.breakers.max_connections)
+        .collect();
+    assert_eq!(limits, [4]);
+}
+
+fn hashing(header: &str) -> TrafficPolicy {
+    TrafficPolicy {
+        load_balancer: Some(LoadBalancer {
+            consistent_hash: Some(ConsistentHash {
+                key: Some(HashKey::Header(header.into())),
+                minimum_ring_size: 0,
+                maglev: None,
+            }),
+            ..LoadBalancer::default()
+        }),
+        ..TrafficPolicy::default()
+    }
+}
+
+/// Hash headers of the route to reviews, and whether its retries look for another host.
+fn check_sticky(config: &MeshConfig, want: (&[&str], bool)) {
+    let snapshot = compile(config);
+    let hosts = snapshot.route_configs.iter().flat_map(|c| &c.virtual_hosts);
+    let mut routes = hosts
+        .filter(|h| h.name.starts_with("reviews"))
+        .flat_map(|h| h.routes.iter());
+    let Some(Action::Forward(forward)) = routes.next().map(|r| &r.action) else {
+        panic!("reviews has a route");
+    };
+    let keys: Vec<&str> = (forward.hash.iter())
+        .filter_map(|h| match h {
+            HashPolicy::Header(name) => Some(&**name),
+            _ => None,
+        })
+        .collect();
+    let other_hosts = forward.retry.as_ref().unwrap().skip_previous_hosts;
+    assert_eq!((keys.as_slice(), other_hosts), want);
+}
+
+#[test]
+fn only_routes_of_virtual_services_retry_on_the_host_their_hash_chose() {
+    let mut config = shop();
+    let mut sticky = destination_rule("shop", "reviews", "reviews");
+    sticky.policy = Some(hashing("x-user"));
+    config.destination_rules = vec![sticky];
+    check_sticky(&config, (&["x-user"], true));
+    config.virtual_services = vec![virtual_service(
+        "shop",
+        "a",
+        &["reviews"],
+        vec![route(vec![to("reviews", "", 0, 0)])],
+    )];
+    check_sticky(&config, (&["x-user"], false));
+}
+
+#[test]
+fn a_block_without_a_hash_leaves_the_key_of_the_block_above() {
+    let mut config = shop();
+    let mut sticky = destination_rule("shop", "reviews", "reviews");
+    let mut policy = hashing("x-user");
+    policy.ports = vec![PortPolicy {
+        port: 9080,
+        policy: connections(1),
+    }];
+    sticky.policy = Some(policy);
+    config.destination_rules = vec![sticky];
+    check_sticky(&config, (&["x-user"], true));
 }

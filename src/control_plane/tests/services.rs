@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::config::istio::{
-    AuthorizationAction, AuthorizationPolicy, AuthorizationRule, IngressListener, PortSpec,
-    Resolution, ServiceEntry, Sidecar,
+    AuthorizationAction, AuthorizationPolicy, AuthorizationRule, EgressListener, IngressListener,
+    PortSpec, Resolution, ServiceEntry, Sidecar,
 };
-use crate::config::k8s::Node;
+use crate::config::k8s::{HorizontalPodAutoscaler, Node};
 use crate::control_plane::compile;
 use crate::units::SimDuration;
 use crate::xds::listener::Operation;
@@ -249,4 +249,122 @@ fn the_mesh_connect_timeout_is_the_default() {
     let snapshot = compile(&config);
     let all = snapshot.clusters.iter().map(|c| c.pool.connect_timeout);
     assert!(all.into_iter().all(|t| t == SimDuration::from_secs(3)));
+}
+
+/// Ports of `pay.example.com`.
+fn check_pay_ports(config: &MeshConfig, want: &[u16]) {
+    let snapshot = compile(config);
+    let mut ports: Vec<u16> = (snapshot.clusters.iter())
+        .filter(|c| &*c.host == "pay.example.com")
+        .map(|c| c.port)
+        .collect();
+    ports.sort_unstable();
+    assert_eq!(ports, want);
+}
+
+#[test]
+fn ports_of_entries_unite_when_all_else_is_equal_and_the_oldest_leads() {
+    let mut config = shop();
+    let first = entry(Resolution::Dns);
+    let mut second = entry(Resolution::Dns);
+    second.meta.name = "a-later".into();
+    second.meta.created = "2026-01-02T00:00:00Z".into();
+    second.ports[0].number = 80;
+    config.service_entries = vec![second, first];
+    check_pay_ports(&config, &[80, 443]);
+    config.service_entries[0].meta.labels = labels(&[("team", "other")]);
+    check_pay_ports(&config, &[443]);
+    // Up to 1.21 nothing but host and namespace was compared.
+    config.version.minor = 21;
+    check_pay_ports(&config, &[80, 443]);
+}
+
+#[test]
+fn a_gateway_finds_nobody_behind_an_entry_without_resolution() {
+    let mut config = shop();
+    let mut edge = workload("shop", "edge", &[("istio", "ingressgateway")], 1);
+    edge.is_gateway = true;
+    config.workloads.push(edge);
+    config.service_entries = vec![entry(Resolution::None)];
+    let snapshot = compile(&config);
+    let seen = |client: &str| {
+        let id = snapshot.workload_named("shop", client).unwrap();
+        let tables = &snapshot.tables[snapshot.workloads[id].tables.unwrap()];
+        let name = "outbound|443||pay.example.com";
+        let cluster = &snapshot.clusters[snapshot.cluster_named(tables, name).unwrap()];
+        (cluster.kind, cluster.endpoints.len())
+    };
+    assert_eq!(seen("edge"), (ClusterKind::Eds, 0));
+    assert_eq!(seen("sleep").0, ClusterKind::OriginalDst);
+}
+
+#[test]
+fn an_entry_too_may_prefer_the_near() {
+    let mut config = shop();
+    let mut near = entry(Resolution::Dns);
+    let key = "networking.istio.io/traffic-distribution";
+    near.meta.annotations = labels(&[(key, "preferclose")]);
+    config.service_entries = vec![near];
+    assert!(pay(&compile(&config)).unwrap().locality.weighted);
+}
+
+#[test]
+fn which_namespace_a_destination_pulls_in_changed_with_1_30() {
+    let mut config = shop();
+    let mut foreign = entry(Resolution::Dns);
+    foreign.meta = meta("a", "squatter");
+    foreign.hosts = vec!["web.other.svc.cluster.local".into()];
+    config.service_entries = vec![foreign];
+    config
+        .services
+        .push(service("other", "web", &[("http", 443)]));
+    config.virtual_services = vec![virtual_service(
+        "shop",
+        "web",
+        &["reviews"],
+        vec![route(vec![to("web.other.svc.cluster.local", "", 443, 0)])],
+    )];
+    config.sidecars = vec![Sidecar {
+        meta: meta("shop", "default"),
+        workload_selector: None,
+        egress: vec![EgressListener {
+            hosts: vec!["./*".into()],
+            ..EgressListener::default()
+        }],
+        ingress: Vec::new(),
+        outbound: None,
+        inbound_connection_pool: None,
+    }];
+    let kind = |config: &MeshConfig| {
+        let snapshot = compile(config);
+        let cluster = snapshot.clusters.iter().find(|c| c.host.starts_with("web"));
+        cluster.map(|c| c.kind)
+    };
+    assert_eq!(kind(&config), Some(ClusterKind::Eds));
+    config.version.minor = 29;
+    assert_eq!(kind(&config), Some(ClusterKind::StrictDns));
+}
+
+#[test]
+fn an_autoscaler_bounds_the_pods_of_its_target() {
+    let mut config = shop();
+    config.autoscalers = vec![HorizontalPodAutoscaler {
+        meta: meta("shop", "reviews"),
+        target: ("Deployment".into(), "reviews-v1".into()),
+        min_replicas: 3,
+        max_replicas: 5,
+    }];
+    let pods = |config: &MeshConfig| {
+        let snapshot = compile(config);
+        let id = snapshot.workload_named("shop", "reviews-v1").unwrap();
+        (snapshot.workloads[id].pods.len(), snapshot.assumed.len())
+    };
+    config.workloads[0].replicas = None;
+    let (least, said) = pods(&config);
+    assert_eq!(least, 3, "nobody else says how many");
+    config.workloads[0].replicas = Some(4);
+    let (inside, unsaid) = pods(&config);
+    assert_eq!((inside, unsaid), (4, said - 1));
+    config.workloads[0].replicas = Some(9);
+    assert_eq!(pods(&config), (5, said));
 }
