@@ -18,6 +18,7 @@ pub(super) fn of_workload(
     let root = &config.mesh.root_namespace;
     let mut policies: Vec<&AuthorizationPolicy> = (config.authorization_policies.iter())
         .filter(|p| p.meta.namespace == *root || p.meta.namespace == *namespace)
+        .filter(|p| !p.is_dry_run())
         .filter(|p| {
             is_everything(p.selector.as_ref())
                 || p.selector.as_ref().is_some_and(|s| selects(s, labels))

@@ -5,6 +5,7 @@
     reason = "tests read files, the environment and standard functions to compare with, and say what they measured"
 )]
 
+mod config_admission;
 mod config_load;
 mod config_recipe;
 mod config_rules;

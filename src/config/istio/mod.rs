@@ -19,7 +19,8 @@ pub(super) use read::{
     service_entry, sidecar, virtual_service, workload_entry,
 };
 pub use security::{
-    AuthorizationAction, AuthorizationPolicy, AuthorizationRule, MtlsSetting, PeerAuthentication,
+    AuthorizationAction, AuthorizationPolicy, AuthorizationRule, DRY_RUN, MtlsSetting,
+    PeerAuthentication,
 };
 pub use services::{
     EgressListener, EndpointSpec, Gateway, IngressListener, PortSpec, Resolution, Server,

@@ -14,6 +14,7 @@ mod l4_route;
 mod load_balancer;
 mod locality;
 mod mesh;
+mod reachable;
 mod route_actions;
 mod security;
 mod service_entry;
@@ -71,12 +72,35 @@ fn duration(f: &Fields<'_>, name: &'static str) -> Option<SimDuration> {
 }
 
 /// `exportTo` with its rules.
-fn export_to(f: &Fields<'_>) -> Vec<Name> {
+fn export_to(f: &Fields<'_>, namespace: &Name) -> Vec<Name> {
     let values = f.texts("exportTo");
-    if let Some(error) = rules::export_to_error(&values) {
+    if let Some(error) = rules::export_to_error(&values, namespace) {
         f.refuse_field("exportTo", error);
     }
     values
+}
+
+/// Names of gateways: `ns/name`, or an old dotted name; Istio stops looking at the first one
+/// without a slash. Inside match blocks its warnings are lost.
+fn gateway_names(f: &Fields<'_>, gateways: &[Name], warns: bool) {
+    for gateway in gateways {
+        let Some((namespace, name)) = gateway.split_once('/') else {
+            if let Some((name, rest)) = gateway.split_once('.')
+                && warns
+            {
+                let namespace = rest.split('.').next().unwrap_or_default();
+                let message = format!("`{gateway}` is an old form; write `{namespace}/{name}`");
+                f.push_at("gateways", schema_warning(message));
+            }
+            if let Some(error) = rules::fqdn_error(gateway) {
+                f.refuse_field("gateways", error);
+            }
+            return;
+        };
+        if !rules::is_dns_label(namespace) || !rules::is_dns_label(name) {
+            f.refuse_field("gateways", format!("`{gateway}` is not `namespace/name`"));
+        }
+    }
 }
 
 /// Labels with their rules.
@@ -84,6 +108,17 @@ fn labels(f: &Fields<'_>, name: &'static str) -> BTreeMap<Name, Name> {
     let labels = f.text_map(name);
     if let Some(error) = rules::labels_error(&labels) {
         f.refuse_field(name, error);
+    }
+    labels
+}
+
+/// Labels of a `workloadSelector`; without any it selects more than people think.
+fn workload_selector(f: &Fields<'_>) -> BTreeMap<Name, Name> {
+    let labels = labels(f, "labels");
+    if labels.is_empty() {
+        f.push(schema_warning(
+            "the selector has no labels and selects every workload",
+        ));
     }
     labels
 }

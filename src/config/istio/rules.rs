@@ -107,6 +107,48 @@ fn is_qualified(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
+/// A protocol word of a port; nothing at all is sniffed.
+pub(super) fn protocol_error(protocol: &str) -> Option<String> {
+    const PROTOCOLS: &[&str] = &[
+        "http",
+        "https",
+        "http2",
+        "grpc",
+        "grpc-web",
+        "grpc-web-text",
+        "tcp",
+        "tls",
+        "mongo",
+        "redis",
+        "mysql",
+        "udp",
+        "http_proxy",
+    ];
+    let lower = protocol.to_ascii_lowercase();
+    let known = protocol.is_empty() || PROTOCOLS.contains(&lower.as_str());
+    (!known).then(|| format!("`{protocol}` is not a protocol Istio knows"))
+}
+
+/// An address, a path of a socket behind `unix://`, or, where allowed, a name.
+pub(super) fn address_error(address: &str, name_allowed: bool) -> Option<String> {
+    if let Some(path) = address.strip_prefix("unix://") {
+        let absolute = path.starts_with('/') || path.starts_with('@');
+        if !absolute || path.ends_with('/') {
+            return Some(format!("`{address}` is not the absolute path of a socket"));
+        }
+        return None;
+    }
+    let is_address = address.parse::<std::net::IpAddr>().is_ok();
+    if is_address || (name_allowed && fqdn_error(address).is_none()) {
+        return None;
+    }
+    Some(if name_allowed {
+        format!("`{address}` is neither an address nor a name")
+    } else {
+        format!("`{address}` is not an address")
+    })
+}
+
 /// A regular expression as RE2 reads it.
 pub(super) fn regex_error(pattern: &str) -> Option<String> {
     if pattern.is_empty() {
@@ -150,9 +192,20 @@ pub(super) fn duration_error(duration: SimDuration) -> Option<&'static str> {
 }
 
 /// `exportTo` of VirtualServices and DestinationRules: `*`, `.` or namespaces.
-pub(super) fn export_to_error(values: &[Name]) -> Option<String> {
+pub(super) fn export_to_error(values: &[Name], own: &Name) -> Option<String> {
+    // `.` is the own namespace by another name.
+    let plain = |value: &Name| {
+        if &**value == "." {
+            own.clone()
+        } else {
+            value.clone()
+        }
+    };
     for (i, value) in values.iter().enumerate() {
-        if values[..i].contains(value) {
+        if values[..i]
+            .iter()
+            .any(|earlier| plain(earlier) == plain(value))
+        {
             return Some(format!("`{value}` is given twice"));
         }
         if !matches!(&**value, "*" | ".") && !is_dns_label(value) {

@@ -34,6 +34,9 @@ pub enum MtlsSetting {
     Strict,
 }
 
+/// Annotation of a policy that is only tried out.
+pub const DRY_RUN: &str = "istio.io/dry-run";
+
 /// `AuthorizationPolicy`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizationPolicy {
@@ -45,6 +48,14 @@ pub struct AuthorizationPolicy {
     pub action: AuthorizationAction,
     /// `rules`.
     pub rules: Vec<AuthorizationRule>,
+}
+
+impl AuthorizationPolicy {
+    /// True for a policy that is only tried out: it is counted and blocks nothing.
+    pub fn is_dry_run(&self) -> bool {
+        let word = self.meta.annotations.get(DRY_RUN);
+        word.is_some_and(|word| matches!(&**word, "1" | "t" | "T" | "TRUE" | "true" | "True"))
+    }
 }
 
 /// `action`.

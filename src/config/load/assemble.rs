@@ -39,6 +39,14 @@ pub(super) fn add(loaded: &mut Loaded, object: &Object, sources: &[Source]) {
 fn istio_kind(loaded: &mut Loaded, object: &Object, decoder: &Decoder, meta: Meta) {
     let version = loaded.config.version;
     check_served(object, decoder, version);
+    if &*object.kind != "AuthorizationPolicy" && meta.annotations.contains_key(istio::DRY_RUN) {
+        let message = format!(
+            "the annotation `{}` is only for AuthorizationPolicies",
+            istio::DRY_RUN
+        );
+        let error = Diagnostic::error("IST0106", Class::Admission, message);
+        decoder.push(error.at(object.place()));
+    }
     let may_be_empty = matches!(&*object.kind, "PeerAuthentication" | "AuthorizationPolicy");
     let empty = tree::Node {
         value: tree::Value::Null,

@@ -22,7 +22,7 @@ pub(in crate::config) fn destination_rule(
         host,
         policy: f.object("trafficPolicy", |f| traffic_policy(f, at(Level::Top))),
         subsets: f.objects("subsets", |f| subset(f, at(Level::Subset))),
-        export_to: export_to(f),
+        export_to: export_to(f, &meta.namespace),
         workload_selector: f.object("workloadSelector", |f| {
             let selector = labels(f, "matchLabels");
             if selector.is_empty() {

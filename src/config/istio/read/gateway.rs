@@ -39,24 +39,37 @@ fn server(f: &Fields<'_>) -> Server {
         has_target = f.get("targetPort").is_some();
         port_spec(f)
     });
-    if port.is_none() {
+    let has_port = port.is_some();
+    if !has_port {
         f.missing("port");
+    }
+    let bind = f.text_or_empty("bind");
+    let on_socket = bind.starts_with("unix://");
+    if !bind.is_empty()
+        && let Some(error) = rules::address_error(&bind, false)
+    {
+        f.refuse_field("bind", error);
+    }
+    if port.as_ref().is_some_and(|port| port.number == 0) && !on_socket {
+        f.refuse_field("port", "`number` is required");
     }
     let server = Server {
         port: port.unwrap_or_default(),
         hosts: f.texts("hosts"),
-        bind: f.text_or_empty("bind"),
+        bind,
         tls: f.object("tls", server_tls),
         origin: f.origin(),
     };
-    if server.port.name.is_empty() {
+    if has_port && server.port.name.is_empty() {
         f.refuse_field("port", "`name` is required");
     }
     if has_target {
         f.refuse_field("port", "`targetPort` is not used in a Gateway");
     }
     check_hosts(f, &server.hosts);
-    check_protocol(f, &server);
+    if has_port {
+        check_protocol(f, &server);
+    }
     server
 }
 
@@ -87,22 +100,8 @@ fn check_hosts(f: &Fields<'_>, hosts: &[Name]) {
 }
 
 fn check_protocol(f: &Fields<'_>, server: &Server) {
-    const PROTOCOLS: &[&str] = &[
-        "HTTP",
-        "HTTPS",
-        "HTTP2",
-        "GRPC",
-        "GRPC-WEB",
-        "TCP",
-        "TLS",
-        "MONGO",
-        "REDIS",
-        "MYSQL",
-        "UDP",
-        "HTTP_PROXY",
-    ];
     let protocol = server.port.protocol.to_ascii_uppercase();
-    if !PROTOCOLS.contains(&protocol.as_str()) {
+    if protocol.is_empty() || rules::protocol_error(&protocol).is_some() {
         let written = &server.port.protocol;
         f.refuse_field("port", format!("`{written}` is not a protocol Istio knows"));
         return;
@@ -114,8 +113,19 @@ fn check_protocol(f: &Fields<'_>, server: &Server) {
         }
         return;
     };
-    let is_http = matches!(&*protocol, "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB");
+    let is_http = matches!(
+        &*protocol,
+        "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" | "HTTP_PROXY"
+    );
     let passes = matches!(&*tls.mode, "PASSTHROUGH" | "AUTO_PASSTHROUGH");
+    let has_files = f.object("tls", |f| {
+        f.accept_unknown();
+        let files = ["serverCertificate", "privateKey", "caCertificates"];
+        files.iter().any(|name| !f.text_or_empty(name).is_empty())
+    });
+    if is_http && passes && has_files == Some(true) {
+        f.refuse_field("tls", format!("{protocol} cannot have certificates"));
+    }
     if !terminates && !passes {
         f.refuse_field(
             "tls",
@@ -155,6 +165,16 @@ fn server_tls(f: &Fields<'_>) -> ServerTls {
     let (certificate, key) = (given("serverCertificate"), given("privateKey"));
     let (ca, credential) = (given("caCertificates"), given("credentialName"));
     let listed = f.get("credentialNames").is_some() || f.get("tlsCertificates").is_some();
+    let (names, listed_files) = (f.get("credentialNames"), f.get("tlsCertificates"));
+    let sources = [
+        certificate && key,
+        credential,
+        names.is_some(),
+        listed_files.is_some(),
+    ];
+    if mode != "ISTIO_MUTUAL" && sources.iter().filter(|given| **given).count() > 1 {
+        f.refuse("certificates are given in more than one way");
+    }
     let any = certificate || key || ca || credential || listed;
     match mode {
         "ISTIO_MUTUAL" if any => f.refuse("ISTIO_MUTUAL uses the mesh's own certificates"),

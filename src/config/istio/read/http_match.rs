@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{HttpMatch, StringMatch, rules};
-use super::{at_most_one, labels, port};
+use super::{at_most_one, gateway_names, labels, port};
 use crate::config::decode::{At, Fields};
 use crate::manifest::Value;
 use crate::xds::Name;
@@ -27,6 +27,8 @@ pub(super) fn http_match(f: &Fields<'_>) -> HttpMatch {
             format!("`{source_namespace}` is not a namespace"),
         );
     }
+    let gateways = f.texts("gateways");
+    gateway_names(f, &gateways, false);
     HttpMatch {
         name: f.text_or_empty("name"),
         uri: string_field(f, "uri", Of::Uri),
@@ -40,7 +42,7 @@ pub(super) fn http_match(f: &Fields<'_>) -> HttpMatch {
         port: port(f, "port").unwrap_or(0),
         source_labels: labels(f, "sourceLabels"),
         source_namespace,
-        gateways: f.texts("gateways"),
+        gateways,
         origin: f.origin(),
     }
 }

@@ -58,9 +58,14 @@ fn combinations(f: &Fields<'_>, route: &HttpRoute, role: Role) {
             Role::Root => {}
         }
         if delegate.name.is_empty() {
-            f.refuse_field("delegate", "`name` is required");
+            let message = "`delegate` has no `name`, so this rule is dropped";
+            let advice = Diagnostic::warning("TT-NO-DELEGATE", Class::Advice, message);
+            f.push_at("delegate", advice);
         }
         return;
+    }
+    if f.get("mirror").is_some() && !f.items("mirrors").is_empty() {
+        f.refuse_field("mirrors", "`mirror` and `mirrors` exclude each other");
     }
     if !has_route && route.redirect.is_none() && route.direct_response.is_none() {
         f.refuse("the rule needs `route`, `redirect` or `directResponse`");
@@ -192,9 +197,6 @@ fn destination(f: &Fields<'_>) -> Destination {
 
 /// `mirror` with its three ways to say how much, and `mirrors`.
 fn mirrors(f: &Fields<'_>) -> Vec<Mirror> {
-    if f.get("mirror").is_some() && !f.items("mirrors").is_empty() {
-        f.refuse_field("mirrors", "`mirror` and `mirrors` exclude each other");
-    }
     let written = mirror_percent(f, "mirrorPercentage");
     let old = ["mirrorPercent", "mirror_percent"]
         .into_iter()

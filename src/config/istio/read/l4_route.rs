@@ -2,7 +2,7 @@
 
 use super::super::{L4Match, L4Route, rules};
 use super::http_route::route_destination;
-use super::{labels, port, schema_warning};
+use super::{gateway_names, labels, port, schema_warning};
 use crate::config::decode::Fields;
 use crate::xds::Name;
 
@@ -51,6 +51,7 @@ fn l4_match(f: &Fields<'_>, layer: Layer, hosts: &[Name]) -> L4Match {
         gateways: f.texts("gateways"),
         origin: f.origin(),
     };
+    gateway_names(f, &block.gateways, false);
     for subnet in block.destination_subnets.iter().filter(|s| !is_subnet(s)) {
         f.refuse_field(
             "destinationSubnets",

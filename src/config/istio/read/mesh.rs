@@ -9,10 +9,30 @@ use super::{Level, PolicyContext};
 use crate::config::IstioVersion;
 use crate::config::decode::Fields;
 
+/// Settings that would change answers.
+const NOT_SIMULATED: [(&str, &str); 4] = [
+    (
+        "discoverySelectors",
+        "leaving namespaces out (every namespace is seen)",
+    ),
+    (
+        "pathNormalization",
+        "another normalisation of paths than the default",
+    ),
+    (
+        "inboundTrafficPolicy",
+        "calling applications on localhost only",
+    ),
+    ("trustDomainAliases", "a second name of the trust domain"),
+];
+
 /// Fills what is written into the defaults. Most of MeshConfig has no influence on traffic,
 /// so unknown fields are no news here.
 pub(in crate::config) fn mesh_config(f: &Fields<'_>, version: IstioVersion) -> IstioMeshConfig {
     f.accept_unknown();
+    for (name, what) in NOT_SIMULATED {
+        f.not_simulated(name, what);
+    }
     let mut mesh = IstioMeshConfig {
         origin: f.origin(),
         default_retries: f.object("defaultHttpRetryPolicy", retries),
@@ -28,6 +48,7 @@ pub(in crate::config) fn mesh_config(f: &Fields<'_>, version: IstioVersion) -> I
     };
     set(&mut mesh.root_namespace, "rootNamespace");
     set(&mut mesh.trust_domain, "trustDomain");
+    let outbound = |f: &Fields<'_>| outbound(f, version.at_least(31));
     if let Some(mode) = f.object("outboundTrafficPolicy", outbound) {
         mesh.outbound = mode;
     }

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::super::{
-    AuthorizationAction, AuthorizationPolicy, AuthorizationRule, MtlsSetting, PeerAuthentication,
+    AuthorizationAction, AuthorizationPolicy, AuthorizationRule, DRY_RUN, MtlsSetting,
+    PeerAuthentication,
 };
+use super::l4_route::is_subnet;
 use super::{labels, schema_warning};
 use crate::config::Meta;
 use crate::config::decode::{At, Fields};
@@ -38,6 +40,11 @@ pub(in crate::config) fn peer_authentication(f: &Fields<'_>, meta: Meta) -> Peer
         .is_some_and(|labels| !labels.is_empty());
     if !policy.ports.is_empty() && !selects {
         f.refuse_field("portLevelMtls", "needs a `selector`");
+    }
+    if f.get("portLevelMtls")
+        .is_some_and(|at| at.entries().is_empty())
+    {
+        f.refuse_field("portLevelMtls", "is empty");
     }
     policy
 }
@@ -80,6 +87,7 @@ pub(in crate::config) fn authorization_policy(f: &Fields<'_>, meta: Meta) -> Aut
         action,
         rules: f.objects("rules", |f| rule(f, action, &namespace)),
     };
+    check_dry_run(f, &policy);
     if has_target && policy.selector.is_some() {
         f.refuse("`selector` and `targetRefs` exclude each other");
     }
@@ -87,6 +95,27 @@ pub(in crate::config) fn authorization_policy(f: &Fields<'_>, meta: Meta) -> Aut
     f.not_simulated("targetRefs", "attaching to a Gateway API object");
     check_action(f, action);
     policy
+}
+
+/// A dry run is for ALLOW and DENY; the word is what Go's `ParseBool` reads.
+fn check_dry_run(f: &Fields<'_>, policy: &AuthorizationPolicy) {
+    let Some(word) = policy.meta.annotations.get(DRY_RUN) else {
+        return;
+    };
+    let known = ["1", "t", "T", "TRUE", "true", "True"];
+    let unknown = ["0", "f", "F", "FALSE", "false", "False"];
+    if !known.contains(&&**word) && !unknown.contains(&&**word) {
+        f.refuse(format!(
+            "the annotation `{DRY_RUN}` is `{word}`, neither true nor false"
+        ));
+    }
+    let blocks = matches!(
+        policy.action,
+        AuthorizationAction::Allow | AuthorizationAction::Deny
+    );
+    if !blocks {
+        f.refuse(format!("the annotation `{DRY_RUN}` needs ALLOW or DENY"));
+    }
 }
 
 fn check_action(f: &Fields<'_>, action: AuthorizationAction) {
@@ -115,30 +144,40 @@ fn check_action(f: &Fields<'_>, action: AuthorizationAction) {
 
 fn rule(f: &Fields<'_>, action: AuthorizationAction, namespace: &str) -> AuthorizationRule {
     let mut unsupported: Vec<Name> = Vec::new();
-    let mut ports_given = false;
+    // Whether peers and ports are spoken of, which TCP knows too.
+    let (mut peers_given, mut ports_given) = (false, false);
     let sources = f.objects("from", |f| {
-        f.object("source", |f| source(f, namespace, &mut unsupported))
+        if f.get("source").is_none() {
+            f.missing("source");
+        }
+        f.object("source", |f| {
+            peers_given |= PEER_FIELDS.iter().any(|name| f.get(name).is_some());
+            source(f, action, namespace, &mut unsupported)
+        })
     });
     let operations = f.objects("to", |f| {
+        if f.get("operation").is_none() {
+            f.missing("operation");
+        }
         f.object("operation", |f| {
             ports_given |= f.get("ports").is_some() || f.get("notPorts").is_some();
             operation(f)
         })
     });
-    f.objects("when", |f| condition(f, &mut unsupported));
-    if action == AuthorizationAction::Deny && !operations.is_empty() && !ports_given {
+    for name in ["from", "to"] {
+        if f.get(name).is_some_and(|at| at.items().is_empty()) {
+            f.refuse_field(name, "is empty");
+        }
+    }
+    f.objects("when", |f| condition(f, action, &mut unsupported));
+    let http_only = if operations.is_empty() {
+        !sources.is_empty() && !peers_given
+    } else {
+        !ports_given
+    };
+    if action == AuthorizationAction::Deny && http_only {
         let message = "on TCP ports this DENY rule ignores its HTTP fields and denies more";
         f.push(schema_warning(message));
-    }
-    if action == AuthorizationAction::Custom
-        && sources.iter().flatten().any(|s| {
-            *s != Source {
-                ip_blocks: s.ip_blocks.clone(),
-                ..Source::default()
-            }
-        })
-    {
-        f.refuse("CUSTOM cannot match on peers");
     }
     if !unsupported.is_empty() {
         let names: Vec<String> = unsupported.iter().map(|name| format!("`{name}`")).collect();
@@ -160,13 +199,34 @@ fn rule(f: &Fields<'_>, action: AuthorizationAction, namespace: &str) -> Authori
     }
 }
 
-fn source(f: &Fields<'_>, namespace: &str, unsupported: &mut Vec<Name>) -> Source {
+/// Fields of a source that a TCP connection can be asked for.
+const PEER_FIELDS: [&str; 10] = [
+    "principals",
+    "notPrincipals",
+    "namespaces",
+    "notNamespaces",
+    "serviceAccounts",
+    "notServiceAccounts",
+    "ipBlocks",
+    "notIpBlocks",
+    "remoteIpBlocks",
+    "notRemoteIpBlocks",
+];
+
+fn source(
+    f: &Fields<'_>,
+    action: AuthorizationAction,
+    namespace: &str,
+    unsupported: &mut Vec<Name>,
+) -> Source {
     if f.is_empty() {
         f.refuse("the source is empty");
     }
+    check_source(f, action);
+    // No request has a token here, so what excludes tokens is always true.
+    f.known(&["notRequestPrincipals"]);
     for name in [
         "requestPrincipals",
-        "notRequestPrincipals",
         "remoteIpBlocks",
         "notRemoteIpBlocks",
         "trustDomains",
@@ -187,8 +247,9 @@ fn source(f: &Fields<'_>, namespace: &str, unsupported: &mut Vec<Name>) -> Sourc
         format!("*/ns/{of}/sa/{name}").into()
     };
     let (accounts, not_accounts) = (f.texts("serviceAccounts"), f.texts("notServiceAccounts"));
-    let peers = source.principals.0.len() + source.namespaces.0.len();
-    if !accounts.is_empty() && peers > 0 {
+    let named = [&source.principals, &source.namespaces];
+    let named = named.iter().any(|(is, not)| is.len() + not.len() > 0);
+    if named && accounts.len() + not_accounts.len() > 0 {
         f.refuse_field("serviceAccounts", "excludes `principals` and `namespaces`");
     }
     source
@@ -200,6 +261,36 @@ fn source(f: &Fields<'_>, namespace: &str, unsupported: &mut Vec<Name>) -> Sourc
         .1
         .extend(not_accounts.into_iter().map(as_principal));
     source
+}
+
+fn check_source(f: &Fields<'_>, action: AuthorizationAction) {
+    for name in [
+        "ipBlocks",
+        "notIpBlocks",
+        "remoteIpBlocks",
+        "notRemoteIpBlocks",
+    ] {
+        let blocks = f.texts(name);
+        if let Some(bad) = blocks.iter().find(|block| !is_subnet(block)) {
+            f.refuse_field(name, format!("`{bad}` is neither an address nor a CIDR"));
+        }
+    }
+    let others = PEER_FIELDS.iter().chain(&[
+        "requestPrincipals",
+        "notRequestPrincipals",
+        "trustDomains",
+        "notTrustDomains",
+    ]);
+    for name in others {
+        let values = f.texts(name);
+        if values.iter().any(|value| value.is_empty()) {
+            f.refuse_field(name, "a value is empty");
+        }
+        let about_peer = !name.to_ascii_lowercase().contains("ipblocks");
+        if action == AuthorizationAction::Custom && about_peer && !values.is_empty() {
+            f.refuse_field(name, "CUSTOM cannot match on peers");
+        }
+    }
 }
 
 fn operation(f: &Fields<'_>) -> Operation {
@@ -242,7 +333,7 @@ const CONDITION_KEYS: &[&str] = &[
     "request.auth.presenter",
 ];
 
-fn condition(f: &Fields<'_>, unsupported: &mut Vec<Name>) {
+fn condition(f: &Fields<'_>, action: AuthorizationAction, unsupported: &mut Vec<Name>) {
     let key = f.required_text("key");
     let prefixes = [
         "request.headers[",
@@ -253,8 +344,20 @@ fn condition(f: &Fields<'_>, unsupported: &mut Vec<Name>) {
     if !key.is_empty() && !known {
         f.refuse_field("key", format!("`{key}` is not an attribute"));
     }
-    if f.texts("values").is_empty() && f.texts("notValues").is_empty() {
+    let (values, others) = (f.texts("values"), f.texts("notValues"));
+    if values.is_empty() && others.is_empty() {
         f.refuse("a condition needs `values` or `notValues`");
     }
-    unsupported.push(key);
+    let of_token = key.starts_with("request.auth.");
+    let of_peer = matches!(
+        &*key,
+        "source.namespace" | "source.serviceAccount" | "source.trustDomain" | "source.principal"
+    );
+    if action == AuthorizationAction::Custom && (of_token || of_peer) {
+        f.refuse_field("key", format!("CUSTOM cannot match on `{key}`"));
+    }
+    // No request has a token here: whatever a token must not be, it is not.
+    if !(of_token && values.is_empty()) {
+        unsupported.push(key);
+    }
 }

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use super::super::{EndpointSpec, PortSpec, Resolution, ServiceEntry, WorkloadEntry, rules};
 use super::l4_route::is_subnet;
-use super::{labels, port, schema_warning};
+use super::{labels, port, schema_warning, workload_selector};
 use crate::config::decode::Fields;
 use crate::config::{IstioVersion, Meta};
+use crate::diagnostic::{Class, Diagnostic};
 use crate::xds::Name;
 
 pub(in crate::config) fn service_entry(
@@ -31,14 +32,34 @@ pub(in crate::config) fn service_entry(
         mesh_internal: f.choice("location", &locations).unwrap_or(false),
         resolution: f.choice("resolution", &resolutions).unwrap_or_default(),
         endpoints: f.objects("endpoints", endpoint),
-        workload_selector: f.object("workloadSelector", |f| labels(f, "labels")),
+        workload_selector: f.object("workloadSelector", workload_selector),
         export_to: f.texts("exportTo"),
     };
+    // `~` alone hides the entry; everything else is as in other kinds.
+    if !matches!(entry.export_to.as_slice(), [word] if &**word == "~")
+        && let Some(error) = rules::export_to_error(&entry.export_to, &entry.meta.namespace)
+    {
+        f.refuse_field("exportTo", error);
+    }
+    if entry.resolution == Resolution::DynamicDns {
+        f.push(dynamic_dns(version));
+    }
     check_hosts(f, &entry);
     check_ports(f, &entry);
     check_endpoints(f, &entry);
     check_addresses(f, &entry, version);
     entry
+}
+
+/// What becomes of `resolution: DYNAMIC_DNS`, a word of 1.28.
+fn dynamic_dns(version: IstioVersion) -> Diagnostic {
+    if !version.at_least(28) {
+        let message = format!("`resolution`: `DYNAMIC_DNS` is not known to Istio {version}");
+        return Diagnostic::error("IST0106", Class::Admission, message);
+    }
+    let message = "a name of its own for every host is not simulated: \
+                   all hosts under the wildcard share one endpoint";
+    Diagnostic::warning("TT-NOT-SIMULATED", Class::NotSimulated, message)
 }
 
 /// A port of a ServiceEntry, a server or a listener.
@@ -70,8 +91,23 @@ pub(super) fn endpoint(f: &Fields<'_>) -> EndpointSpec {
 
 pub(in crate::config) fn workload_entry(f: &Fields<'_>, meta: Meta) -> WorkloadEntry {
     let endpoint = endpoint(f);
-    if endpoint.address.is_empty() && endpoint.network.is_empty() {
+    let address = &endpoint.address;
+    if address.is_empty() && endpoint.network.is_empty() {
         f.refuse("`address` is required");
+    } else if !address.is_empty()
+        && let Some(error) = rules::address_error(address, true)
+    {
+        f.refuse_field("address", error);
+    }
+    if address.starts_with("unix://") && !endpoint.ports.is_empty() {
+        f.refuse_field("ports", "a socket has no ports");
+    }
+    if let Some(name) = endpoint
+        .ports
+        .keys()
+        .find(|name| !rules::is_dns_label(name))
+    {
+        f.refuse_field("ports", format!("`{name}` is not the name of a port"));
     }
     WorkloadEntry { meta, endpoint }
 }
@@ -108,6 +144,11 @@ fn check_ports(f: &Fields<'_>, entry: &ServiceEntry) {
         }
         if spec.name.is_empty() {
             f.refuse_field("ports", format!("the port {} has no name", spec.number));
+        } else if !rules::is_dns_label(&spec.name) {
+            f.refuse_field("ports", format!("`{}` is not a port name", spec.name));
+        }
+        if let Some(error) = rules::protocol_error(&spec.protocol) {
+            f.refuse_field("ports", error);
         }
         if twice(at, |a, b| a.name == b.name) {
             f.refuse_field("ports", format!("the name `{}` is given twice", spec.name));
@@ -119,8 +160,13 @@ fn check_ports(f: &Fields<'_>, entry: &ServiceEntry) {
             );
         }
     }
+    // A Host header or a server name tells hosts apart; plain bytes have neither.
     let many = entry.hosts.len() > 1 && entry.resolution != Resolution::None;
-    if many && entry.ports.iter().any(|port| is_tcp(&port.protocol)) {
+    let tells = |port: &PortSpec| {
+        let protocol = port.protocol.to_ascii_lowercase();
+        protocol.starts_with("http") || protocol.starts_with("grpc") || protocol == "tls"
+    };
+    if many && !entry.ports.iter().all(tells) {
         f.refuse_field("hosts", "TCP ports allow one host only");
     }
 }
@@ -156,14 +202,15 @@ fn check_endpoints(f: &Fields<'_>, entry: &ServiceEntry) {
         }
         Resolution::Dns | Resolution::DnsRoundRobin => {
             let unnamed = |host: &&Name| rules::fqdn_error(host).is_some();
-            if !has_endpoints
-                && entry.workload_selector.is_none()
-                && let Some(host) = entry.hosts.iter().find(unnamed)
-            {
+            if !has_endpoints && let Some(host) = entry.hosts.iter().find(unnamed) {
                 f.refuse_field(
                     "hosts",
                     format!("`{host}` cannot be resolved; give `endpoints`"),
                 );
+            }
+            let mut addresses = entry.endpoints.iter().map(|e| &e.address);
+            if let Some(error) = addresses.find_map(|a| rules::address_error(a, true)) {
+                refuse(&error);
             }
             if entry.resolution == Resolution::DnsRoundRobin && entry.endpoints.len() > 1 {
                 refuse("DNS_ROUND_ROBIN allows one endpoint");

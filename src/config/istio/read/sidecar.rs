@@ -1,23 +1,32 @@
 //! Sidecar (`validateSidecar`).
 
-use super::super::{EgressListener, IngressListener, OutboundMode, Sidecar, rules};
+use super::super::{EgressListener, IngressListener, OutboundMode, PortSpec, Sidecar, rules};
 use super::connection::connection_pool;
 use super::service_entry::port_spec;
-use super::{labels, schema_warning};
+use super::{schema_warning, workload_selector};
 use crate::config::decode::Fields;
 use crate::config::{IstioVersion, Meta};
 use crate::xds::Name;
 
 pub(in crate::config) fn sidecar(f: &Fields<'_>, meta: Meta, version: IstioVersion) -> Sidecar {
-    if f.is_empty() {
+    let parts = [
+        "egress",
+        "ingress",
+        "outboundTrafficPolicy",
+        "inboundConnectionPool",
+    ];
+    if parts.iter().all(|part| f.get(part).is_none()) {
         f.refuse("the Sidecar is empty");
     }
     let sidecar = Sidecar {
         meta,
-        workload_selector: f.object("workloadSelector", |f| labels(f, "labels")),
+        workload_selector: f.object("workloadSelector", workload_selector),
         egress: f.objects("egress", egress),
         ingress: f.objects("ingress", |f| ingress(f, version)),
-        outbound: f.object("outboundTrafficPolicy", outbound),
+        outbound: f.object("outboundTrafficPolicy", |f| {
+            // The newest mode is one of the mesh alone.
+            outbound(f, false)
+        }),
         inbound_connection_pool: f.object("inboundConnectionPool", |f| connection_pool(f, version)),
     };
     let portless = |listener: &EgressListener| listener.port.is_none();
@@ -45,15 +54,27 @@ pub(in crate::config) fn sidecar(f: &Fields<'_>, meta: Meta, version: IstioVersi
 }
 
 /// `outboundTrafficPolicy`: a block without mode is REGISTRY_ONLY, the enum's zero.
-pub(super) fn outbound(f: &Fields<'_>) -> OutboundMode {
+pub(super) fn outbound(f: &Fields<'_>, has_dynamic_dns: bool) -> OutboundMode {
+    const DYNAMIC: &str = "ALLOW_ANY_DYNAMIC_DNS";
     let modes = [
         ("REGISTRY_ONLY", OutboundMode::RegistryOnly),
         ("ALLOW_ANY", OutboundMode::AllowAny),
-        ("ALLOW_ANY_DYNAMIC_DNS", OutboundMode::AllowAny),
+        (DYNAMIC, OutboundMode::AllowAny),
     ];
     let mode = f
         .choice("mode", &modes)
         .unwrap_or(OutboundMode::RegistryOnly);
+    if f.get("mode")
+        .is_some_and(|at| at.node().as_text().is_some_and(|t| &**t == DYNAMIC))
+    {
+        if has_dynamic_dns {
+            let what = "looking up unknown hosts (they are passed through)";
+            f.not_simulated("mode", what);
+        } else {
+            let message = format!("`{DYNAMIC}` is only possible for the whole mesh, from 1.31 on");
+            f.refuse_field("mode", message);
+        }
+    }
     let proxied = f.object("egressProxy", |f| {
         f.known(&["subset", "port"]);
         let host = f.required_text("host");
@@ -72,12 +93,15 @@ pub(super) fn outbound(f: &Fields<'_>) -> OutboundMode {
 }
 
 fn egress(f: &Fields<'_>) -> EgressListener {
-    f.known(&["bind", "captureMode"]);
+    name_bind(f);
     let listener = EgressListener {
         port: f.object("port", port_spec),
         hosts: f.texts("hosts"),
         origin: f.origin(),
     };
+    if let Some(port) = &listener.port {
+        check_port(f, port);
+    }
     if listener.hosts.is_empty() {
         f.missing("hosts");
     }
@@ -114,11 +138,37 @@ fn egress_host_error(host: &str) -> Option<String> {
     rules::host_error(name)
 }
 
+/// Listeners elsewhere than on the usual address, and traffic that is not captured.
+fn name_bind(f: &Fields<'_>) {
+    f.not_simulated("bind", "a listener on an address of its own");
+    let captured = f.text("captureMode");
+    if captured.is_some_and(|mode| &*mode == "NONE") {
+        f.not_simulated("captureMode", "traffic that is not captured");
+    }
+}
+
+fn check_port(f: &Fields<'_>, port: &PortSpec) {
+    if port.number == 0 && !f.text_or_empty("bind").starts_with("unix://") {
+        f.refuse_field("port", "`number` is required");
+    }
+    if port.target_port != 0 {
+        f.refuse_field("port", "`targetPort` is not used in a Sidecar");
+    }
+    if !port.name.is_empty() && !rules::is_dns_label(&port.name) {
+        f.refuse_field("port", format!("`{}` is not a port name", port.name));
+    }
+    if let Some(error) = rules::protocol_error(&port.protocol) {
+        f.refuse_field("port", error);
+    }
+}
+
 fn ingress(f: &Fields<'_>, version: IstioVersion) -> IngressListener {
-    f.known(&["bind", "captureMode", "tls"]);
+    name_bind(f);
+    f.not_simulated("tls", "TLS that the sidecar ends for others");
     let port = f.object("port", port_spec);
-    if port.is_none() {
-        f.missing("port");
+    match &port {
+        Some(port) => check_port(f, port),
+        None => f.missing("port"),
     }
     let default_endpoint = f.text_or_empty("defaultEndpoint");
     if !default_endpoint.is_empty() && !is_local(&default_endpoint) {
@@ -140,6 +190,6 @@ fn is_local(endpoint: &Name) -> bool {
     let Some((host, port)) = endpoint.rsplit_once(':') else {
         return false;
     };
-    let known = matches!(host, "127.0.0.1" | "0.0.0.0" | "[::1]" | "[::]");
+    let known = matches!(host, "" | "127.0.0.1" | "0.0.0.0" | "[::1]" | "[::]");
     known && port.parse::<u16>().is_ok_and(|port| port > 0)
 }

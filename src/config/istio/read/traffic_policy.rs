@@ -1,6 +1,6 @@
 //! `trafficPolicy` (`validateTrafficPolicy` and what it calls).
 
-use super::super::{PortPolicy, RetryBudget, TlsMode, TlsSettings, TrafficPolicy};
+use super::super::{PortPolicy, RetryBudget, TlsMode, TlsSettings, TrafficPolicy, rules};
 use super::connection::{connection_pool, outlier_detection};
 use super::load_balancer::load_balancer;
 use super::{Level, PolicyContext, counter};
@@ -20,6 +20,7 @@ pub(super) fn traffic_policy(f: &Fields<'_>, context: PolicyContext) -> TrafficP
     f.object("tunnel", tunnel);
     f.not_simulated("tunnel", "tunnelling");
     f.object("proxyProtocol", |f| f.known(&["version"]));
+    f.not_simulated("proxyProtocol", "the line before each connection");
     policy.retry_budget = f.object("retryBudget", retry_budget);
     policy.ports = f
         .objects("portLevelSettings", |f| port_policy(f, context))
@@ -70,7 +71,10 @@ fn tunnel(f: &Fields<'_>) {
             format!("`{protocol}` is neither `CONNECT` nor `POST`"),
         );
     }
-    f.required_text("targetHost");
+    let host = f.text_or_empty("targetHost");
+    if let Some(error) = rules::address_error(&host, true) {
+        f.refuse_field("targetHost", error);
+    }
     if f.integer::<u16>("targetPort").is_none_or(|port| port == 0) {
         f.refuse("`targetPort` is required");
     }
