@@ -11,8 +11,10 @@ use crate::units::Origin;
 use crate::xds::dump::{self, words};
 use crate::xds::listener::ChainKind;
 use crate::xds::{
-    Action, Cluster, Endpoint, Inbound, Name, ProxyTables, Route, Snapshot, WorkloadId,
+    Action, Cluster, Endpoint, Inbound, Listener, Name, ProxyTables, Route, Snapshot, WorkloadId,
 };
+
+const PASSTHROUGH: &str = "PassthroughCluster";
 
 /// Narrows what is printed; an empty filter prints everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,10 +54,12 @@ impl Filter {
 /// `ADDRESSES PORT MATCH DESTINATION`, a row per filter chain.
 pub fn listeners(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> String {
     let mut table = Columns::new(&["ADDRESSES", "PORT", "MATCH", "DESTINATION"]);
-    for listener in tables(snapshot, workload)
+    let all = tables(snapshot, workload)
         .into_iter()
-        .flat_map(|t| &t.listeners)
-    {
+        .flat_map(|t| &t.listeners);
+    let mut all: Vec<&Listener> = all.collect();
+    all.sort_by_key(|l| (l.port, &l.address));
+    for listener in all {
         if !filter.port(listener.port) || !Filter::text(filter.address.as_ref(), &listener.address)
         {
             continue;
@@ -110,7 +114,8 @@ pub fn routes(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> Str
             continue;
         }
         for host in &config.virtual_hosts {
-            for route in host.routes.iter() {
+            // istioctl leaves out where unknown hosts are passed on to.
+            for route in host.routes.iter().filter(|r| !is_passthrough(r)) {
                 table.row([
                     config.name.to_string(),
                     host.name.to_string(),
@@ -124,8 +129,8 @@ pub fn routes(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> Str
                     &*config.name,
                     &host.name,
                     &domains(&host.domains),
+                    "/*",
                     "404",
-                    "",
                 ];
                 table.row(cells.map(str::to_owned));
             }
@@ -158,8 +163,8 @@ pub fn clusters(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> S
     let mut wanted: Vec<&Cluster> = all_clusters(snapshot, workload)
         .filter(|c| filter.cluster(c))
         .collect();
-    // As istioctl sorts: the default cluster before its subsets.
-    wanted.sort_by_key(|c| (&c.host, c.port, &c.subset));
+    // As istioctl sorts: the default clusters before the subsets.
+    wanted.sort_by_key(|c| (&c.host, &c.subset, c.port));
     for cluster in wanted {
         let special = cluster.host.is_empty() && direction(cluster) == "-";
         let or_dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
@@ -192,7 +197,9 @@ pub fn clusters_json(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter)
 /// `ENDPOINT STATUS OUTLIER CHECK CLUSTER`, a row per endpoint and cluster.
 pub fn endpoints(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> String {
     let mut table = Columns::new(&["ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER"]);
-    for (cluster, endpoint) in all_endpoints(snapshot, workload, filter) {
+    let mut all: Vec<_> = all_endpoints(snapshot, workload, filter).collect();
+    all.sort_by_key(|(c, e)| (&e.address, e.port, &c.name));
+    for (cluster, endpoint) in all {
         // Nothing has been ejected in tables that never ran.
         table.row([
             endpoint.key(),
@@ -231,9 +238,12 @@ fn all_clusters(snapshot: &Snapshot, workload: WorkloadId) -> impl Iterator<Item
     let outbound = tables(snapshot, workload)
         .into_iter()
         .flat_map(|t| &t.clusters);
-    let of_ports = inbound(snapshot, workload).map(|i| &i.cluster);
-    let own = of_ports.filter(|c| c.name.starts_with("inbound|"));
-    outbound.map(|id| &snapshot.clusters[*id]).chain(own)
+    let of_ports = || inbound(snapshot, workload).map(|i| &i.cluster);
+    let is_own = |c: &&Cluster| c.name.starts_with("inbound|");
+    let rest = of_ports().find(|c| !is_own(c));
+    (outbound.map(|id| &snapshot.clusters[*id]))
+        .chain(of_ports().filter(is_own))
+        .chain(rest)
 }
 
 fn all_endpoints<'a>(
@@ -259,16 +269,38 @@ fn direction(cluster: &Cluster) -> &'static str {
 fn destination<'a>(clusters: impl Iterator<Item = (&'a Name, u32)>) -> String {
     let names: Vec<String> = clusters.map(|(n, _)| n.to_string()).collect();
     match names.as_slice() {
+        // `PassthroughCluster` says what it is.
+        [only] if only.contains("Cluster") => only.clone(),
         [only] => format!("Cluster: {only}"),
         many => format!("Clusters: {}", many.join(", ")),
     }
 }
 
-/// istioctl prints two domains and counts the rest.
+/// istioctl leaves out names that stand there in a shorter form, prints two and counts the rest.
 fn domains(all: &[Name]) -> String {
-    match all {
-        [a, b, _, ..] => format!("{a}, {b} + {} more...", all.len() - 2),
-        _ => all.join(", "),
+    let is_shorter_there = |name: &&Name| {
+        let shorter = [".svc.cluster.local", ".svc"];
+        let mut shorter = shorter.iter().filter_map(|end| name.strip_suffix(end));
+        shorter.any(|short| all.iter().any(|other| **other == *short))
+    };
+    let named: Vec<&str> = match all {
+        [only] => vec![only],
+        _ => (all.iter().filter(|name| !is_shorter_there(name)))
+            .map(|name| &**name)
+            .collect(),
+    };
+    match named.as_slice() {
+        [a, b, _, ..] => format!("{a}, {b} + {} more...", named.len() - 2),
+        _ => named.join(", "),
+    }
+}
+
+fn is_passthrough(route: &Route) -> bool {
+    match &route.action {
+        Action::Forward(forward) => {
+            matches!(forward.clusters.as_slice(), [only] if &*only.name == PASSTHROUGH)
+        }
+        _ => false,
     }
 }
 
