@@ -11,10 +11,12 @@ use crate::units::Origin;
 use crate::xds::dump::{self, words};
 use crate::xds::listener::ChainKind;
 use crate::xds::{
-    Action, Cluster, Endpoint, Inbound, Listener, Name, ProxyTables, Route, Snapshot, WorkloadId,
+    Action, Cluster, Endpoint, Inbound, Listener, Name, ProxyKind, ProxyTables, Route, Snapshot,
+    WorkloadId,
 };
 
 const PASSTHROUGH: &str = "PassthroughCluster";
+const INBOUND_PASSTHROUGH: &str = "InboundPassthroughCluster";
 
 /// Narrows what is printed; an empty filter prints everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -160,31 +162,37 @@ pub fn clusters(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> S
         "DESTINATION RULE",
     ];
     let mut table = Columns::new(&columns);
-    let mut wanted: Vec<&Cluster> = all_clusters(snapshot, workload)
-        .filter(|c| filter.cluster(c))
-        .collect();
-    // As istioctl sorts: the default clusters before the subsets.
-    wanted.sort_by_key(|c| (&c.host, &c.subset, c.port));
-    for cluster in wanted {
-        let special = cluster.host.is_empty() && direction(cluster) == "-";
-        let or_dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
-        table.row([
-            if special {
-                cluster.name.to_string()
-            } else {
-                cluster.host.to_string()
-            },
-            if cluster.port == 0 {
-                "-".to_owned()
-            } else {
-                cluster.port.to_string()
-            },
+    let or_dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
+    let row = |cluster: &Cluster| {
+        let special = direction(cluster) == "-";
+        let (name, port) = if special {
+            (&cluster.name, "-".to_owned())
+        } else {
+            (&cluster.host, cluster.port.to_string())
+        };
+        let cells = [
+            name.to_string(),
+            port,
             or_dash(&cluster.subset),
             direction(cluster).to_owned(),
             words::cluster_kind(cluster.kind).to_owned(),
             object(snapshot, cluster.policy_origin, "DestinationRule"),
-        ]);
+        ];
+        // As istioctl sorts: the default clusters of a service before its subsets.
+        ((name.clone(), cluster.subset.clone(), cluster.port), cells)
+    };
+    let wanted = all_clusters(snapshot, workload).filter(|c| filter.cluster(c));
+    let mut rows: Vec<_> = wanted.map(row).collect();
+    // Every sidecar has it; here it stands among the inbound ports that use it, if any does.
+    let passes = snapshot.workloads[workload].proxy == ProxyKind::Sidecar;
+    if passes && *filter == Filter::default() {
+        let name: Name = INBOUND_PASSTHROUGH.into();
+        rows.retain(|((known, ..), _)| *known != name);
+        let cells = [INBOUND_PASSTHROUGH, "-", "-", "-", "ORIGINAL_DST", ""];
+        rows.push(((name, "".into(), 0), cells.map(str::to_owned)));
     }
+    rows.sort();
+    rows.into_iter().for_each(|(_, cells)| table.row(cells));
     table.render()
 }
 
