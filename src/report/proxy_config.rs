@@ -87,7 +87,7 @@ pub fn listeners(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> 
                 "0.0.0.0".to_owned(),
                 "15006".to_owned(),
                 format!("Addr: *:{}", inbound.port),
-                format!("Cluster: {}", inbound.cluster.name),
+                destination(std::iter::once((&inbound.cluster.name, 1))),
             ]);
         }
     }
@@ -192,7 +192,9 @@ pub fn clusters(snapshot: &Snapshot, workload: WorkloadId, filter: &Filter) -> S
         rows.push(((name, "".into(), 0), cells.map(str::to_owned)));
     }
     rows.sort();
-    rows.into_iter().for_each(|(_, cells)| table.row(cells));
+    for (_, cells) in rows {
+        table.row(cells);
+    }
     table.render()
 }
 

@@ -285,7 +285,10 @@ fn peers_of_custom_rules_and_dry_runs() {
             "apiVersion: {group}.istio.io/v1\nkind: {kind}\nmetadata: {{name: a, annotations: {{istio.io/dry-run: '{word}'}}}}\nspec: {{{spec}}}\n"
         );
         let loaded = load(vec![Source::new("f.yaml", text)], &LoadOptions::default());
-        let refused = loaded.diagnostics.iter().any(|d| d.is_error());
+        let refused = loaded
+            .diagnostics
+            .iter()
+            .any(towtank::diagnostic::Diagnostic::is_error);
         assert_eq!(refused, want, "{kind} {word}: {:?}", loaded.diagnostics);
     };
     check("AuthorizationPolicy", "true", false);
