@@ -11,25 +11,26 @@ macro_rules! flags {
     ($($(#[$doc:meta])* $name:ident = $bit:literal, $text:literal;)*) => {
         impl Flags {
             $($(#[$doc])* pub const $name: Self = Self(1 << $bit);)*
-            /// Every flag with its text, in the order in which Envoy prints them.
+            /// Every flag with its text. Envoy prints flags in the order in which they were set:
+            /// the fault filter's, then the retry decision's, then why the last try failed.
             const TABLE: &'static [(Self, &'static str)] = &[$((Self::$name, $text)),*];
         }
     };
 }
 
 flags! {
-    /// Retry limit exceeded (or TCP connect attempts used up).
-    URX = 0, "URX";
     /// Delay injected by the fault filter.
     DI = 1, "DI";
     /// Aborted by the fault filter.
     FI = 2, "FI";
+    /// Retry limit exceeded (or TCP connect attempts used up).
+    URX = 0, "URX";
+    /// Upstream overflow: a circuit breaker.
+    UO = 5, "UO";
     /// No healthy upstream.
     UH = 3, "UH";
     /// Upstream connection failure.
     UF = 4, "UF";
-    /// Upstream overflow: a circuit breaker.
-    UO = 5, "UO";
     /// No route found.
     NR = 6, "NR";
     /// No cluster found.
@@ -191,5 +192,9 @@ mod tests {
         assert_eq!(Flags::NONE.to_string(), "-");
         assert_eq!(Flags::UF.with(Flags::URX).to_string(), "URX,UF");
         assert_eq!(Flags::UT.with(Flags::DI).to_string(), "DI,UT");
+        let all = Flags::UF.with(Flags::URX).with(Flags::DI);
+        assert_eq!(all.to_string(), "DI,URX,UF");
+        assert_eq!(Flags::UF.with(Flags::UO).to_string(), "UO,UF");
+        assert_eq!(Flags::DC.with(Flags::DI).to_string(), "DI,DC");
     }
 }
