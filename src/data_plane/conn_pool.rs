@@ -4,8 +4,8 @@
 //! One pool per (client proxy, worker, host). Knows connections and counts; the requests that
 //! wait are threaded through the caller's records, and circuit breakers are asked by the caller.
 //! HTTP/1.1 and HTTP/2 differ only in the capacity of a connection. Reuse is last in, first out.
-//! Idle and lifetime limits are looked at when a connection is touched, so an untouched idle
-//! connection costs no event (it counts towards `max_connections` until then).
+//! Idle and lifetime limits cost no event: they are looked at when a connection is touched, and
+//! [`Connections::expire`] looks at all of a pool whenever their number decides something.
 
 use crate::units::SimTime;
 use crate::xds::cluster::PoolSettings;
@@ -43,6 +43,8 @@ pub struct Connection {
     remaining: u32,
     opened: SimTime,
     idle_since: SimTime,
+    /// Why it drains, once it does.
+    retired: Retired,
     previous: u32,
     next: u32,
     /// Counts how often the slot was used, so that a late event finds nothing.
@@ -50,6 +52,14 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// True when its `max_connection_duration` is over.
+    #[inline]
+    fn is_too_old(&self, now: SimTime, settings: &PoolSettings) -> bool {
+        settings
+            .max_connection_duration
+            .is_some_and(|limit| now.since(self.opened) >= limit)
+    }
+
     /// Requests it could take now.
     #[inline]
     fn places(&self) -> u64 {
@@ -102,16 +112,24 @@ pub struct Expired {
     pub aged: u32,
 }
 
+/// Why a connection takes no more requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// `max_requests_per_connection`.
+    UsedUp,
+    /// `max_connection_duration`.
+    TooOld,
+    /// Its host turned unhealthy.
+    HostUnhealthy,
+}
+
 /// What became of a connection when one of its requests ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterStream {
     /// It is ready for the next request.
     Ready,
-    /// It was closed: its requests were used up (`true`) or its time was.
-    Closed {
-        /// True for `max_requests_per_connection`.
-        max_requests: bool,
-    },
+    /// It was closed.
+    Closed(Retired),
     /// It still carries other requests and takes no more.
     Draining,
 }
@@ -158,6 +176,7 @@ impl Connections {
                 remaining: 0,
                 opened: now,
                 idle_since: now,
+                retired: Retired::UsedUp,
                 previous: NIL,
                 next: NIL,
                 generation: 0,
@@ -173,6 +192,7 @@ impl Connections {
             remaining: lifetime,
             opened: now,
             idle_since: now,
+            retired: Retired::UsedUp,
             previous: NIL,
             next: NIL,
             generation: slot.generation,
@@ -205,16 +225,16 @@ impl Connections {
                 return None;
             }
             let slot = &self.slots[id as usize];
-            let aged = settings
-                .max_connection_duration
-                .is_some_and(|d| now.since(slot.opened) >= d);
+            let aged = slot.is_too_old(now, settings);
             let idle = slot.streams == 0 && now.since(slot.idle_since) >= settings.idle_timeout;
             if !aged && !idle {
                 return Some(id);
             }
             self.unlink(id, pool);
-            if self.slots[id as usize].streams > 0 {
-                self.slots[id as usize].phase = Phase::Draining;
+            let slot = &mut self.slots[id as usize];
+            if slot.streams > 0 {
+                slot.phase = Phase::Draining;
+                slot.retired = Retired::TooOld;
                 continue;
             }
             if aged {
@@ -224,6 +244,41 @@ impl Connections {
             }
             self.free_slot(id, pool);
         }
+    }
+
+    /// Closes every connection of the pool whose time is over, wherever it stands: the one in
+    /// front is reused for ever while those behind it go idle. Nothing of what is left expires
+    /// before the time that is returned.
+    pub fn expire(
+        &mut self,
+        now: SimTime,
+        pool: &mut Pool,
+        settings: &PoolSettings,
+        expired: &mut Expired,
+    ) -> SimTime {
+        let mut soonest = match settings.max_connection_duration {
+            // One that is busy now may be old when it gets free.
+            Some(_) if pool.connections > 0 => now,
+            _ => now.after(settings.idle_timeout),
+        };
+        let mut id = pool.ready;
+        while id != NIL {
+            let slot = self.slots[id as usize];
+            if slot.streams == 0 {
+                let until = slot.idle_since.after(settings.idle_timeout);
+                let aged = slot.is_too_old(now, settings);
+                if aged || until <= now {
+                    expired.aged += u32::from(aged);
+                    expired.idle += u32::from(!aged);
+                    self.unlink(id, pool);
+                    self.free_slot(id, pool);
+                } else {
+                    soonest = soonest.min(until);
+                }
+            }
+            id = slot.next;
+        }
+        soonest
     }
 
     /// Puts a request on a ready connection.
@@ -237,6 +292,7 @@ impl Connections {
         }
         if slot.remaining == 0 {
             slot.phase = Phase::Draining;
+            slot.retired = Retired::UsedUp;
         } else if slot.streams >= slot.capacity {
             slot.phase = Phase::Busy;
         } else {
@@ -261,21 +317,17 @@ impl Connections {
                 if slot.streams > 0 {
                     return AfterStream::Draining;
                 }
-                let max_requests = slot.remaining == 0;
+                let why = slot.retired;
                 self.free_slot(id, pool);
-                AfterStream::Closed { max_requests }
+                AfterStream::Closed(why)
             }
             Phase::Busy => {
-                if settings
-                    .max_connection_duration
-                    .is_some_and(|d| now.since(slot.opened) >= d)
-                {
+                if slot.is_too_old(now, settings) {
                     slot.phase = Phase::Draining;
+                    slot.retired = Retired::TooOld;
                     if slot.streams == 0 {
                         self.free_slot(id, pool);
-                        return AfterStream::Closed {
-                            max_requests: false,
-                        };
+                        return AfterStream::Closed(Retired::TooOld);
                     }
                     return AfterStream::Draining;
                 }
@@ -308,26 +360,37 @@ impl Connections {
         self.free_slot(id, pool);
     }
 
-    /// The host turned unhealthy: idle connections close now (their number is returned), busy ones when they are done.
+    /// The host turned unhealthy: idle connections close now (their number is returned), and
+    /// those being made as well when nobody waits for them; busy ones close when they are done.
     pub fn drain(&mut self, pool: &mut Pool, pool_id: u32) -> u32 {
-        let mut closed = 0;
+        let before = pool.connections;
         while pool.ready != NIL {
             let id = pool.ready;
             self.unlink(id, pool);
             if self.slots[id as usize].streams == 0 {
                 self.free_slot(id, pool);
-                closed += 1;
             } else {
-                self.slots[id as usize].phase = Phase::Draining;
+                self.retire(id);
             }
         }
-        // Busy connections are in no list; an ejection is rare enough to look at them all.
-        for slot in &mut self.slots {
-            if slot.pool == pool_id && slot.phase == Phase::Busy {
-                slot.phase = Phase::Draining;
+        // The others are in no list; an ejection is rare enough to look at them all.
+        for id in 0..self.slots.len() as u32 {
+            let slot = &self.slots[id as usize];
+            match slot.phase {
+                Phase::Busy if slot.pool == pool_id => self.retire(id),
+                Phase::Connecting if slot.pool == pool_id && pool.waiting == 0 => {
+                    self.close(id, pool);
+                }
+                _ => {}
             }
         }
-        closed
+        before - pool.connections
+    }
+
+    fn retire(&mut self, id: u32) {
+        let slot = &mut self.slots[id as usize];
+        slot.phase = Phase::Draining;
+        slot.retired = Retired::HostUnhealthy;
     }
 
     #[inline]
@@ -382,101 +445,4 @@ impl Pool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::units::SimDuration;
-
-    fn settings(max_requests: u32) -> PoolSettings {
-        PoolSettings {
-            max_requests_per_connection: max_requests,
-            max_concurrent_streams: 4,
-            ..PoolSettings::default()
-        }
-    }
-
-    fn open(c: &mut Connections, pool: &mut Pool, s: &PoolSettings, http2: bool) -> u32 {
-        let id = c.open(SimTime::ZERO, 0, pool, s, http2);
-        c.connected(SimTime::ZERO, id, pool);
-        id
-    }
-
-    #[test]
-    fn the_most_recently_released_connection_is_used_first() {
-        let (mut c, mut pool, s) = (Connections::default(), Pool::default(), settings(0));
-        let ids: Vec<u32> = (0..3).map(|_| open(&mut c, &mut pool, &s, false)).collect();
-        for id in &ids {
-            c.attach(*id, &mut pool);
-        }
-        assert_eq!(
-            c.ready(SimTime::ZERO, &mut pool, &s, &mut Expired::default()),
-            None
-        );
-        for id in &ids {
-            assert_eq!(
-                c.end_stream(SimTime::ZERO, *id, &mut pool, &s),
-                AfterStream::Ready
-            );
-        }
-        assert_eq!(
-            c.ready(SimTime::ZERO, &mut pool, &s, &mut Expired::default()),
-            Some(ids[2])
-        );
-    }
-
-    #[test]
-    fn a_connection_closes_after_its_last_request() {
-        let (mut c, mut pool, s) = (Connections::default(), Pool::default(), settings(2));
-        let id = open(&mut c, &mut pool, &s, false);
-        c.attach(id, &mut pool);
-        assert_eq!(
-            c.end_stream(SimTime::ZERO, id, &mut pool, &s),
-            AfterStream::Ready
-        );
-        c.attach(id, &mut pool);
-        assert_eq!(
-            c.end_stream(SimTime::ZERO, id, &mut pool, &s),
-            AfterStream::Closed { max_requests: true }
-        );
-        assert!(pool.is_empty());
-    }
-
-    #[test]
-    fn http2_fills_one_connection_before_it_asks_for_another() {
-        let (mut c, mut pool, s) = (Connections::default(), Pool::default(), settings(0));
-        let id = open(&mut c, &mut pool, &s, true);
-        for _ in 0..4 {
-            let ready = c.ready(SimTime::ZERO, &mut pool, &s, &mut Expired::default());
-            assert_eq!(ready, Some(id));
-            c.attach(id, &mut pool);
-        }
-        assert_eq!(
-            c.ready(SimTime::ZERO, &mut pool, &s, &mut Expired::default()),
-            None
-        );
-        pool.waiting = 1;
-        assert!(pool.needs_connection());
-        c.open(SimTime::ZERO, 0, &mut pool, &s, true);
-        pool.waiting = 4;
-        assert!(
-            !pool.needs_connection(),
-            "the connecting one will take four"
-        );
-    }
-
-    #[test]
-    fn idle_connections_are_found_closed_when_touched() {
-        let (mut c, mut pool) = (Connections::default(), Pool::default());
-        let s = PoolSettings {
-            idle_timeout: SimDuration::from_secs(1),
-            ..settings(0)
-        };
-        open(&mut c, &mut pool, &s, false);
-        let mut expired = Expired::default();
-        assert_eq!(
-            c.ready(SimTime::from_ns(1_000_000_000), &mut pool, &s, &mut expired),
-            None
-        );
-        assert_eq!(expired, Expired { idle: 1, aged: 0 });
-        assert!(pool.is_empty());
-    }
-}
+mod tests;

@@ -3,7 +3,9 @@
 //! Changes that neither add nor remove hosts (ejection, return, weights) are put off when
 //! the last applied change is not more than a second old
 //! (`source/common/upstream/cluster_manager_impl.cc`, scheduleUpdate). Istio leaves
-//! `update_merge_window` at its default. Kept per cluster and priority of one proxy.
+//! `update_merge_window` at its default. Envoy keeps a window per priority, but every change of
+//! health rewrites all priorities of the cluster, so they move in step and one per cluster and
+//! proxy is enough.
 
 use crate::units::{SimDuration, SimTime};
 

@@ -17,6 +17,7 @@ pub mod conn_pool;
 mod domain;
 pub mod fault;
 pub mod hash_policy;
+pub mod inbound;
 pub mod load_balancer;
 pub mod merge_window;
 pub mod mutate;

@@ -104,7 +104,7 @@ pub struct KindCounts {
 }
 
 /// Outlier detection of one cluster in one proxy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Monitor {
     /// Hosts whose flag is set (gauge).
     pub ejections_active: u32,
@@ -250,33 +250,26 @@ impl Monitor {
         }
     }
 
-    /// The interval timer: returns hosts whose time is over (`on_return` gets their index)
-    /// and lowers the multiplier of hosts that stay in.
-    pub fn sweep(
+    /// The interval timer, first part: an ejected host returns when its time is over; true then.
+    /// To be called host by host, since each return is a change of health of its own.
+    #[must_use]
+    pub fn return_if_due(
         &mut self,
         config: &OutlierDetection,
         now: SimTime,
-        hosts: &mut [HostOutlier],
-        mut on_return: impl FnMut(usize),
-    ) {
-        for (index, host) in hosts.iter_mut().enumerate() {
-            if host.ejected {
-                if ejection_time(config, host.multiplier) <= now.since(host.ejected_at) {
-                    self.ejections_active = self.ejections_active.saturating_sub(1);
-                    *host = HostOutlier {
-                        multiplier: host.multiplier,
-                        ejected_at: host.ejected_at,
-                        returned_at: Some(now),
-                        ..HostOutlier::default()
-                    };
-                    on_return(index);
-                }
-            } else if let Some(returned) = host.returned_at
-                && now.since(returned) >= config.interval
-            {
-                host.multiplier = host.multiplier.saturating_sub(1);
-            }
+        host: &mut HostOutlier,
+    ) -> bool {
+        if !host.ejected || ejection_time(config, host.multiplier) > now.since(host.ejected_at) {
+            return false;
         }
+        self.ejections_active = self.ejections_active.saturating_sub(1);
+        *host = HostOutlier {
+            multiplier: host.multiplier,
+            ejected_at: host.ejected_at,
+            returned_at: Some(now),
+            ..HostOutlier::default()
+        };
+        true
     }
 
     /// A host left the cluster: an ejected one no longer counts.
@@ -309,6 +302,17 @@ fn ejection_time(config: &OutlierDetection, multiplier: u32) -> SimDuration {
         .base_ejection_time
         .times(u64::from(multiplier))
         .min(config.max_ejection_time)
+}
+
+/// The interval timer, second part: the multiplier of a host that stays in falls by one, from one
+/// interval after its return on.
+pub fn forgive(config: &OutlierDetection, now: SimTime, host: &mut HostOutlier) {
+    if let Some(returned) = host.returned_at
+        && !host.ejected
+        && now.since(returned) >= config.interval
+    {
+        host.multiplier = host.multiplier.saturating_sub(1);
+    }
 }
 
 /// True while a sweep could change anything: someone is ejected, or a multiplier has to fall.

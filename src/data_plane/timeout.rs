@@ -43,6 +43,20 @@ impl Timeouts {
         Self::new(timeout, per_try)
     }
 
+    /// The timers of a request with this `content-type` and `grpc-timeout`.
+    pub fn of_request(
+        route: Option<SimDuration>,
+        per_try: Option<SimDuration>,
+        content_type: Option<&str>,
+        grpc_timeout: Option<&str>,
+    ) -> Self {
+        if content_type.is_some_and(is_grpc) {
+            Self::grpc(route, per_try, grpc_timeout.and_then(parse_grpc_timeout))
+        } else {
+            Self::new(route, per_try)
+        }
+    }
+
     /// Milliseconds for `x-envoy-expected-rq-timeout-ms` of a try that starts `elapsed` after
     /// the request was received: the smaller of per-try timeout and what remains, at least 1.
     pub fn expected_ms(&self, elapsed: SimDuration) -> Option<u64> {
@@ -55,6 +69,31 @@ impl Timeouts {
             (per_try, remaining) => per_try.or(remaining),
         }
     }
+}
+
+/// `application/grpc`, alone or with a subtype.
+fn is_grpc(content_type: &str) -> bool {
+    content_type
+        .strip_prefix("application/grpc")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('+'))
+}
+
+/// `300m`: up to eight digits and a unit (`source/common/grpc/common.cc`, getGrpcTimeout).
+fn parse_grpc_timeout(text: &str) -> Option<SimDuration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let plain = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let count: u64 = digits.parse().ok().filter(|_| plain)?;
+    let duration = match unit {
+        "H" => SimDuration::from_secs(3600).times(count),
+        "M" => SimDuration::from_secs(60).times(count),
+        "S" => SimDuration::from_secs(count),
+        "m" => SimDuration::from_ms(count),
+        // Envoy counts in milliseconds, rounded up.
+        "u" => SimDuration::from_ms(count.div_ceil(1_000)),
+        "n" => SimDuration::from_ms(count.div_ceil(1_000_000)),
+        _ => return None,
+    };
+    Some(duration)
 }
 
 #[cfg(test)]
@@ -81,6 +120,20 @@ mod tests {
         assert_eq!(Timeouts::grpc(ms(700), None, ms(300)).route, ms(300));
         assert_eq!(Timeouts::grpc(ms(700), None, ms(5000)).route, ms(700));
         assert_eq!(Timeouts::grpc(ms(700), None, None).route, ms(700));
+    }
+
+    #[test]
+    fn only_grpc_requests_bring_their_own_deadline() {
+        let of = |kind, header| Timeouts::of_request(ms(700), None, kind, header).route;
+        assert_eq!(of(Some("application/grpc"), Some("300m")), ms(300));
+        assert_eq!(of(Some("application/grpc+proto"), Some("5S")), ms(700));
+        assert_eq!(of(Some("application/grpc-web"), Some("300m")), ms(700));
+        assert_eq!(of(None, Some("300m")), ms(700));
+        for bad in ["", "m", "300", "-1S", "123456789m", "3 m"] {
+            assert_eq!(of(Some("application/grpc"), Some(bad)), ms(700), "{bad}");
+        }
+        assert_eq!(parse_grpc_timeout("1500u"), ms(2));
+        assert_eq!(parse_grpc_timeout("2H"), ms(7_200_000));
     }
 
     #[test]

@@ -71,7 +71,9 @@ impl<T: Trail> World<'_, T> {
     /// A user got its answer: think, keep the pace, go on.
     pub(super) fn user_done(&mut self, now: SimTime, user: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
-        let User { load, sent, .. } = self.users[user as usize];
+        let User {
+            load, place, sent, ..
+        } = self.users[user as usize];
         let LoadStyle::Closed {
             connections, qps, ..
         } = &plan.loads[load as usize].style
@@ -82,7 +84,7 @@ impl<T: Trail> World<'_, T> {
         if let Some(think) = &plan.loads[load as usize].think {
             let mut draws = Draws::of(
                 self.loads[load as usize].key ^ self.keys.think,
-                (u64::from(user) << 40) ^ sent,
+                (u64::from(place) << 40) ^ sent,
             );
             at = at.after(think.sample(&mut draws));
         }
@@ -127,12 +129,13 @@ impl<T: Trail> World<'_, T> {
         );
         let call = &mut self.calls[id as usize];
         call.drawn = drawn;
+        call.prefix = mix.prefix;
         call.number = number;
         if let Some(lane) = self.load_lanes[load as usize] {
             self.calls[id as usize].app_timer =
                 queue.arm(lane, Event::new(Kind::ApplicationTimedOut, id));
         }
-        if let Some(link) = load_plan.outside {
+        if let Some(link) = load_plan.link_to(pod) {
             let delay = plan
                 .distances
                 .sampler(link)

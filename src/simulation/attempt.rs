@@ -4,7 +4,7 @@ use super::event::{Event, Kind};
 use super::plan::{ActionPlan, NIL};
 use super::world::{Attempt, Fate, Parent, State, TRIED_MAX, World};
 use crate::data_plane::circuit_breaker::Resource;
-use crate::data_plane::conn_pool::{AfterStream, Expired};
+use crate::data_plane::conn_pool::{AfterStream, Expired, Retired};
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::retry::{ResetReason, RetryDecision, TryOutcome, would_retry};
 use crate::data_plane::{NoTrail, PickContext, Reason, Trail, pick};
@@ -158,6 +158,7 @@ impl<T: Trail> World<'_, T> {
             target: NIL,
             key,
             drawn: call.drawn,
+            prefix: call.prefix,
             arrived: now,
             step: 0,
             outstanding: 0,
@@ -165,6 +166,9 @@ impl<T: Trail> World<'_, T> {
             status: 0,
             serving: false,
             admitted: false,
+            behind_sidecar: false,
+            waits_at_gate: false,
+            gate: NIL,
             next: NIL,
         };
         if let Some(lane) = self.lanes[call.route as usize].per_try {
@@ -201,8 +205,11 @@ impl<T: Trail> World<'_, T> {
         let call = &mut self.calls[id as usize];
         call.attempt = NIL;
         queue.cancel(std::mem::take(&mut call.try_timer));
+        let http2 = self.plan.clusters[self.edges[attempt.edge as usize].cluster as usize].http2;
         let reset = attempt.fate == Fate::Reset;
-        let outcome = if reset {
+        let outcome = if reset && http2 {
+            TryOutcome::Reset(ResetReason::RemoteReset)
+        } else if reset {
             TryOutcome::Reset(ResetReason::ConnectionTermination)
         } else {
             TryOutcome::Response {
@@ -218,21 +225,15 @@ impl<T: Trail> World<'_, T> {
             TryResult::Status(attempt.status)
         };
         self.on_try_result(now, attempt.edge, attempt.host, result, queue);
-        let discarded = self.decide(now, id, outcome, queue);
-        if reset {
-            let slot = self.edges[attempt.edge as usize].slot;
-            let stats = &mut self.record.slots[slot as usize].stats;
-            stats.inc(Stat::CxDestroyRemoteWithActiveRq);
-        }
-        // A discarded answer has a body: HTTP/1.1 can only end it by closing the connection.
-        let http2 = self.plan.clusters[self.edges[attempt.edge as usize].cluster as usize].http2;
-        self.leave_connection(
-            now,
-            &attempt,
-            reset || (discarded.is_retry() && !http2),
-            queue,
-        );
-        self.conclude(now, id, outcome, discarded, queue);
+        let decided = self.decide(now, id, outcome, queue);
+        // A discarded answer has a body: it can only be ended by a reset.
+        let end = match (reset, decided) {
+            (true, _) => StreamEnd::ResetByPeer,
+            (false, Decided::Retry) => StreamEnd::ResetByUs,
+            (false, Decided::End(_)) => StreamEnd::Complete,
+        };
+        self.leave_connection(now, &attempt, end, queue);
+        self.conclude(now, id, outcome, decided, queue);
     }
 
     /// Breaker and balancer forget the stream.
@@ -242,12 +243,12 @@ impl<T: Trail> World<'_, T> {
         self.active[(edge.hosts + host) as usize] -= 1;
     }
 
-    /// The connection is free again, or closed.
+    /// The connection is free again, or closed: HTTP/1.1 has no other way to end a stream early.
     fn leave_connection(
         &mut self,
         now: SimTime,
         attempt: &Attempt,
-        close: bool,
+        end: StreamEnd,
         queue: &mut Queue<Event>,
     ) {
         let plan = self.plan;
@@ -256,24 +257,28 @@ impl<T: Trail> World<'_, T> {
         let pool_id = edge.pools + attempt.worker * edge.host_count + attempt.host;
         let pool = &mut self.pools[pool_id as usize];
         let stats = &mut self.record.slots[edge.slot as usize].stats;
-        if close && !cluster.http2 {
+        match (end, cluster.http2) {
+            (StreamEnd::Complete, _) => {}
+            (StreamEnd::ResetByUs, true) => stats.inc(Stat::RqTxReset),
+            (StreamEnd::ResetByPeer, true) => stats.inc(Stat::RqRxReset),
+            (StreamEnd::ResetByUs, false) => stats.inc(Stat::CxDestroyLocalWithActiveRq),
+            (StreamEnd::ResetByPeer, false) => stats.inc(Stat::CxDestroyRemoteWithActiveRq),
+        }
+        if end != StreamEnd::Complete && !cluster.http2 {
             self.connections.close(attempt.connection, pool);
             edge.breakers.connections -= 1;
             stats.inc(Stat::CxDestroy);
-            if attempt.fate != Fate::Reset {
-                stats.inc(Stat::CxDestroyLocalWithActiveRq);
-            }
-        } else if let AfterStream::Closed { max_requests } =
+        } else if let AfterStream::Closed(why) =
             self.connections
                 .end_stream(now, attempt.connection, pool, &cluster.pool)
         {
             edge.breakers.connections -= 1;
             stats.inc(Stat::CxDestroy);
-            stats.inc(if max_requests {
-                Stat::CxMaxRequests
-            } else {
-                Stat::CxMaxDurationReached
-            });
+            match why {
+                Retired::UsedUp => stats.inc(Stat::CxMaxRequests),
+                Retired::TooOld => stats.inc(Stat::CxMaxDurationReached),
+                Retired::HostUnhealthy => {}
+            }
         }
         if self.pools[pool_id as usize].waiting > 0 {
             self.serve_pending(now, pool_id, queue);
@@ -437,13 +442,8 @@ impl<T: Trail> World<'_, T> {
         let attempt = self.attempts[attempt_id as usize];
         self.attempts[attempt_id as usize].call = NIL;
         self.release_stream(attempt.edge, attempt.host);
-        let edge = &self.edges[attempt.edge as usize];
-        if self.plan.clusters[edge.cluster as usize].http2 {
-            self.record.slots[edge.slot as usize]
-                .stats
-                .inc(Stat::RqTxReset);
-        }
-        self.leave_connection(now, &attempt, true, queue);
+        self.leave_connection(now, &attempt, StreamEnd::ResetByUs, queue);
+        self.abandon_gate(now, attempt_id, queue);
         if attempt.fate == Fate::Hang && attempt.serving {
             // Nothing would ever end it: the pod notices that its peer is gone.
             self.leave_pod(now, attempt_id, queue);
@@ -479,8 +479,13 @@ enum Decided {
     End(Flags),
 }
 
-impl Decided {
-    const fn is_retry(self) -> bool {
-        matches!(self, Self::Retry)
-    }
+/// How a stream on a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StreamEnd {
+    /// The whole answer came.
+    Complete,
+    /// This proxy gave it up.
+    ResetByUs,
+    /// The server gave it up.
+    ResetByPeer,
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::build_route::Routes;
-use super::plan::{App, CallPlan, DrawnValue, IN_FLIGHT_MAX, LoadPlan, MixPlan, Plan, PodPlan};
+use super::plan::{
+    App, CallPlan, DrawnValue, IN_FLIGHT_MAX, LoadPlan, MixPlan, NIL, Plan, PodPlan,
+};
 use super::resolve::{RequestClass, Resolver};
 use crate::config::scenario::{
     HeaderValue, Load, LoadSource, LoadStyle, Model, Scenario, StepSpec, WorkloadModel,
@@ -35,6 +37,8 @@ pub(super) struct Builder<'a> {
     pub(super) places: Vec<Locality>,
     /// External apps by host.
     pub(super) externals: BTreeMap<String, u32>,
+    /// Texts before the numbers of drawn headers.
+    prefixes: Vec<Name>,
     pub(super) assumed: Vec<String>,
     pub(super) warnings: Vec<String>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -66,6 +70,7 @@ pub fn prepare(
         pods: Vec::new(),
         places: Vec::new(),
         externals: BTreeMap::new(),
+        prefixes: Vec::new(),
         assumed: snapshot.assumed.clone(),
         warnings: Vec::new(),
         diagnostics: Vec::new(),
@@ -150,10 +155,12 @@ impl<'a> Builder<'a> {
         for pod in &self.snapshot.pods {
             let place = self.place(&pod.locality);
             let app = pod.workload.index() as u32;
+            let ordinal = self.apps[app as usize].pods.len() as u32;
             self.apps[app as usize].pods.push(self.pods.len() as u32);
             self.pods.push(PodPlan {
                 name: pod.name.to_string(),
                 app,
+                ordinal,
                 locality: pod.locality.clone(),
                 place,
                 ip: pod.ip.clone(),
@@ -216,6 +223,7 @@ impl<'a> Builder<'a> {
         self.pods.push(PodPlan {
             name: host.to_owned(),
             app: index,
+            ordinal: 0,
             locality: Locality::default(),
             place,
             ip: host.into(),
@@ -248,6 +256,15 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Index of the text before a drawn number.
+    fn prefix(&mut self, text: &Name) -> u32 {
+        let at = self.prefixes.iter().position(|p| p == text);
+        at.unwrap_or_else(|| {
+            self.prefixes.push(text.clone());
+            self.prefixes.len() - 1
+        }) as u32
+    }
+
     /// One load, its kinds of request routed.
     fn load(&mut self, load: &Load, routes: &mut Routes) -> Option<LoadPlan> {
         let (from, pods, workload, outside) = self.load_source(load)?;
@@ -270,6 +287,7 @@ impl<'a> Builder<'a> {
                 weight,
                 route: routes.plan(self, workload, &from, &class),
                 class,
+                prefix: drawn.as_ref().map_or(NIL, |d| self.prefix(&d.prefix)),
                 drawn,
             })
             .collect();
@@ -294,11 +312,11 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// (name, client pods, client workload for routing, link to a client outside).
+    /// (name, client pods, client workload for routing, the ways from a client outside to them).
     fn load_source(
         &mut self,
         load: &Load,
-    ) -> Option<(String, Vec<u32>, u32, Option<crate::network::Link>)> {
+    ) -> Option<(String, Vec<u32>, u32, Vec<crate::network::Link>)> {
         match &load.from {
             LoadSource::Workload { name, .. } => {
                 let Some(app) = self.apps.iter().position(|a| a.name == **name) else {
@@ -324,7 +342,7 @@ impl<'a> Builder<'a> {
                         Some("set its `replicas` to 1 or more".into());
                     return None;
                 }
-                Some((name.to_string(), pods, app as u32, None))
+                Some((name.to_string(), pods, app as u32, Vec::new()))
             }
             LoadSource::Outside { locality, via } => {
                 self.outside_source(load, locality, via.as_ref())
@@ -337,7 +355,7 @@ impl<'a> Builder<'a> {
         load: &Load,
         locality: &Locality,
         via: Option<&Name>,
-    ) -> Option<(String, Vec<u32>, u32, Option<crate::network::Link>)> {
+    ) -> Option<(String, Vec<u32>, u32, Vec<crate::network::Link>)> {
         let gateways: Vec<u32> = self
             .snapshot
             .workloads
@@ -375,14 +393,16 @@ impl<'a> Builder<'a> {
         };
         if let Some(gateway) = chosen {
             let pods = self.apps[gateway as usize].pods.clone();
-            let link = self
-                .distances
-                .link(locality, &self.pods[pods[0] as usize].locality);
+            let links = pods.iter().map(|pod| {
+                let there = &self.pods[*pod as usize].locality;
+                self.distances.link(locality, there)
+            });
+            let links = links.collect();
             return Some((
                 format!("outside via {}", self.apps[gateway as usize].name),
                 pods,
                 gateway,
-                Some(link),
+                links,
             ));
         }
         // A client of plain Kubernetes: an external app of its own, without a proxy.
@@ -393,7 +413,7 @@ impl<'a> Builder<'a> {
             self.pods[*pod as usize].locality = locality.clone();
             self.pods[*pod as usize].place = place;
         }
-        Some(("outside".to_owned(), pods, app, None))
+        Some(("outside".to_owned(), pods, app, Vec::new()))
     }
 
     /// The Model's entry of an app, or its defaults.
@@ -416,7 +436,8 @@ impl<'a> Builder<'a> {
             self.warnings.push(bad);
         }
         let places = self.places.len();
-        let (slots, clusters) = routes.clusters(&mut self, places);
+        let (mut slots, clusters) = routes.clusters(&mut self, places);
+        let inbounds = routes.inbounds(&self, &mut slots);
         // Edges of a pod: one per slot of its workload.
         let mut edge_bases = Vec::with_capacity(self.pods.len());
         let mut edge_count = 0;
@@ -440,6 +461,8 @@ impl<'a> Builder<'a> {
             routes: routes.plans,
             children: routes.children,
             rows: routes.rows,
+            inbounds,
+            prefixes: self.prefixes,
             distances: self.distances,
             workers: self.model.proxy_concurrency.max(1),
             edge_bases,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::build::Builder;
-use super::plan::{ClusterPlan, Connect, HostPlan, Inbound, NIL, Slot};
+use super::plan::{ClusterPlan, Connect, HostPlan, Inbound, InboundPlan, NIL, Slot};
 use super::resolve::RequestClass;
 use crate::config::scenario::Connections;
 use crate::data_plane::authorization::{Decision, Peer, check};
@@ -186,6 +186,11 @@ impl Upstream {
         }
     }
 
+    /// True when the proxies speak HTTP/2 to it.
+    pub(super) fn is_http2(&self) -> bool {
+        self.cluster.upstream == Protocol::Http2
+    }
+
     /// What the server's sidecar does with such a request.
     pub(super) fn inbound(
         builder: &Builder<'_>,
@@ -200,7 +205,10 @@ impl Upstream {
             .filter(|w| w.proxy == ProxyKind::Sidecar);
         let Some(inbound) = server.and_then(|w| w.inbound.iter().find(|i| i.port == host.port))
         else {
-            return Inbound::Accept;
+            return match server {
+                Some(_) => Inbound::Forward(NIL),
+                None => Inbound::Direct,
+            };
         };
         let client = workloads
             .get(WorkloadId::new(client as usize))
@@ -225,7 +233,7 @@ impl Upstream {
         };
         match check(&inbound.authorization, &peer, &class.view(), host.port) {
             Decision::Denied { .. } => Inbound::Denied,
-            Decision::Allowed => Inbound::Accept,
+            Decision::Allowed => Inbound::Forward(NIL),
         }
     }
 }
@@ -298,6 +306,76 @@ impl super::build_route::Routes {
             });
         }
         (slots, clusters)
+    }
+
+    /// The inbound plan for a port of a server, `NIL` when nothing limits it.
+    pub(super) fn inbound_plan(
+        &mut self,
+        builder: &Builder<'_>,
+        app: u32,
+        port: u16,
+        http2: bool,
+    ) -> u32 {
+        let workload = &builder.snapshot.workloads[WorkloadId::new(app as usize)];
+        let Some(inbound) = workload.inbound.iter().find(|i| i.port == port) else {
+            return NIL;
+        };
+        let limits = &inbound.cluster.breakers;
+        let none = Thresholds::default();
+        let unlimited = limits.max_connections == none.max_connections
+            && limits.max_pending_requests == none.max_pending_requests
+            && limits.max_requests == none.max_requests;
+        if unlimited {
+            return NIL;
+        }
+        let streams = if http2 {
+            inbound.cluster.pool.max_concurrent_streams.max(1)
+        } else {
+            1
+        };
+        let cluster = &inbound.cluster.name;
+        let known = |plan: &InboundPlan| {
+            plan.app == app && plan.cluster == *cluster && plan.streams == streams
+        };
+        if let Some(at) = self.inbounds.iter().position(known) {
+            return at as u32;
+        }
+        self.inbounds.push(InboundPlan {
+            app,
+            cluster: cluster.clone(),
+            thresholds: limits.clone(),
+            streams,
+            slot: NIL,
+            gates: NIL,
+        });
+        (self.inbounds.len() - 1) as u32
+    }
+
+    /// The inbound plans with gates for every pod and slots for their statistics.
+    pub(super) fn inbounds(
+        &self,
+        builder: &Builder<'_>,
+        slots: &mut Vec<Slot>,
+    ) -> Vec<InboundPlan> {
+        let mut plans = self.inbounds.clone();
+        let mut gates = 0;
+        for plan in &mut plans {
+            let app = &builder.apps[plan.app as usize];
+            plan.gates = gates;
+            gates += app.pods.len() as u32;
+            let same = |slot: &Slot| slot.workload == app.name && *slot.cluster == *plan.cluster;
+            let known = slots.iter().position(same);
+            plan.slot = known.unwrap_or_else(|| {
+                slots.push(Slot {
+                    workload: app.name.clone(),
+                    cluster: plan.cluster.to_string(),
+                    by_place: Vec::new(),
+                    synthetic: false,
+                });
+                slots.len() - 1
+            }) as u32;
+        }
+        plans
     }
 
     /// Number of slots of an app's pods.

@@ -11,17 +11,20 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::build::{Builder, DRAWN, set_header};
 use super::build_cluster::{SlotKey, Slots, Upstream};
-use super::plan::{ActionPlan, HashPart, LoadPlan, NIL, RoutePlan, Row, Target, WeightedPlan};
+use super::plan::{
+    ActionPlan, HashPart, Inbound, InboundPlan, LoadPlan, MirrorPlan, NIL, RoutePlan, Row, Target,
+    WeightedPlan,
+};
 use super::resolve::{RequestClass, Resolved};
 use crate::config::scenario::{LoadStyle, StepSpec};
+use crate::data_plane::NoTrail;
 use crate::data_plane::hash_policy::{Downstream, request_hash};
 use crate::data_plane::mutate::upstream_request;
 use crate::data_plane::timeout::Timeouts;
-use crate::data_plane::{NoTrail, RequestView};
 use crate::http::{Details, Flags, Headers};
-use crate::units::Origin;
+use crate::units::{Origin, SimDuration};
 use crate::xds::cluster::ClusterKind;
-use crate::xds::route::{Action, Forward, HashPolicy, Route, WeightedCluster};
+use crate::xds::route::{Action, HashPolicy, Route, WeightedCluster};
 use crate::xds::snapshot::RouteConfigId;
 use crate::xds::{Name, ProxyKind, WorkloadId};
 
@@ -32,6 +35,8 @@ pub(super) struct Routes {
     pub(super) children: Vec<u32>,
     pub(super) rows: Vec<Row>,
     pub(super) slots: Slots,
+    /// Inbound clusters that limit something.
+    pub(super) inbounds: Vec<InboundPlan>,
     known: BTreeMap<(u32, RequestClass), u32>,
     row_ids: BTreeMap<Row, u32>,
     /// (route, weighted cluster) whose servers' calls are not routed yet, with the class they see.
@@ -121,6 +126,7 @@ impl Routes {
         };
         let view = sender.class.view();
         let mut clusters = Vec::with_capacity(forward.clusters.len());
+        let mut sent_classes = Vec::with_capacity(forward.clusters.len());
         for (index, weighted) in forward.clusters.iter().enumerate() {
             let pattern = builder
                 .resolver
@@ -136,7 +142,8 @@ impl Routes {
                 method: sent.method.as_str().into(),
                 headers: sent.headers,
             };
-            clusters.push(self.weighted(
+            sent_classes.push(class.clone());
+            let mut plan = self.weighted(
                 builder,
                 id,
                 sender,
@@ -144,30 +151,30 @@ impl Routes {
                 forward.cluster_not_found_status,
                 class,
                 index,
-            ));
+            );
+            plan.hash = hash_parts(&forward.hash, &sent_classes[index]);
+            clusters.push(plan);
         }
-        let timeouts = Timeouts::new(
+        let timeouts = Timeouts::of_request(
             forward.timeout,
             forward.retry.as_ref().and_then(|r| r.per_try_timeout),
+            sender.class.headers.get("content-type"),
+            sender.class.headers.get("grpc-timeout"),
         );
         let mirrors = forward
             .mirrors
             .iter()
-            .map(|m| {
-                (
-                    m.fraction,
-                    self.shadow(builder, sender, forward, &m.cluster),
-                )
+            .map(|m| MirrorPlan {
+                fraction: m.fraction,
+                shadows: self.shadows(builder, sender, timeouts.route, &m.cluster, &sent_classes),
             })
             .collect();
-        let hash = hash_parts(&forward.hash, route, forward, &view);
         RoutePlan {
             fault: route.fault.clone(),
             timeout: timeouts.route,
             per_try_timeout: timeouts.per_try,
             retry: forward.retry.clone().map(Box::new),
             mirrors,
-            hash,
             row: self.row(sender, "-", "-"),
             path: sender.class.url.path.to_string(),
             action: forward_action(clusters),
@@ -183,13 +190,36 @@ impl Routes {
         }
     }
 
-    /// A copy of the request to a mirror cluster: no retries, no fault, nobody waits.
+    /// The copies of what goes to each weighted cluster; equal ones are made once.
+    fn shadows(
+        &mut self,
+        builder: &mut Builder<'_>,
+        sender: &Sender<'_>,
+        timeout: Option<SimDuration>,
+        cluster: &Name,
+        classes: &[RequestClass],
+    ) -> Vec<u32> {
+        let mut shadows: Vec<u32> = Vec::with_capacity(classes.len());
+        for (index, class) in classes.iter().enumerate() {
+            let known = classes[..index].iter().position(|earlier| earlier == class);
+            let shadow = match known {
+                Some(earlier) => shadows[earlier],
+                None => self.shadow(builder, sender, timeout, cluster, class),
+            };
+            shadows.push(shadow);
+        }
+        shadows
+    }
+
+    /// A copy of the request to a mirror cluster: no retries, no fault, nobody waits. It is taken
+    /// after the route's rewrites and header operations.
     fn shadow(
         &mut self,
         builder: &mut Builder<'_>,
         sender: &Sender<'_>,
-        forward: &Forward,
+        timeout: Option<SimDuration>,
         cluster: &Name,
+        class: &RequestClass,
     ) -> u32 {
         let id = self.plans.len() as u32;
         self.plans.push(placeholder());
@@ -205,19 +235,11 @@ impl Routes {
             from: &from,
             ..*sender
         };
-        let plan = self.weighted(
-            builder,
-            id,
-            &sender,
-            &weighted,
-            503,
-            sender.class.clone(),
-            0,
-        );
+        let plan = self.weighted(builder, id, &sender, &weighted, 503, class.clone(), 0);
         self.plans[id as usize] = RoutePlan {
-            timeout: forward.timeout,
+            timeout,
             row: self.row(&sender, "-", "-"),
-            path: sender.class.url.path.to_string(),
+            path: class.url.path.to_string(),
             action: forward_action(vec![plan]),
             is_shadow: true,
             ..placeholder()
@@ -334,6 +356,7 @@ impl Routes {
                 position: NIL,
                 not_found_status: not_found,
                 path: class.url.path.to_string(),
+                hash: Vec::new(),
                 targets: Vec::new(),
                 row: self.row(sender, &weighted.name, "-"),
             };
@@ -376,6 +399,7 @@ impl Routes {
         index: usize,
     ) -> WeightedPlan {
         let name = upstream.name.clone();
+        let http2 = upstream.is_http2();
         let mut targets: Vec<Target> = Vec::new();
         for endpoint in &upstream.hosts {
             let app = builder.pods[endpoint.pod as usize].app;
@@ -385,7 +409,10 @@ impl Routes {
             {
                 continue;
             }
-            let inbound = Upstream::inbound(builder, sender.app, app, endpoint, &class);
+            let mut inbound = Upstream::inbound(builder, sender.app, app, endpoint, &class);
+            if inbound == Inbound::Forward(NIL) {
+                inbound = Inbound::Forward(self.inbound_plan(builder, app, endpoint.port, http2));
+            }
             let to = builder.apps[app as usize].name.clone();
             let row = self.row(sender, &name, &to);
             targets.push(Target {
@@ -410,6 +437,7 @@ impl Routes {
             position,
             not_found_status: 503,
             path,
+            hash: Vec::new(),
             targets,
         }
     }
@@ -616,7 +644,6 @@ fn placeholder() -> RoutePlan {
         per_try_timeout: None,
         retry: None,
         mirrors: Vec::new(),
-        hash: Vec::new(),
         row: 0,
         path: String::new(),
         has_proxy: true,
@@ -624,24 +651,10 @@ fn placeholder() -> RoutePlan {
     }
 }
 
-/// Evaluates what can be known of the hash beforehand; drawn headers and client addresses stay open.
-fn hash_parts(
-    policies: &[HashPolicy],
-    route: &Route,
-    forward: &Forward,
-    view: &RequestView<'_>,
-) -> Vec<HashPart> {
-    if policies.is_empty() {
-        return Vec::new();
-    }
-    let sent = upstream_request(route, forward, 0, view, None);
-    let seen = RequestView {
-        method: &sent.method,
-        scheme: view.scheme,
-        authority: &sent.authority,
-        path: &sent.path,
-        headers: &sent.headers,
-    };
+/// Evaluates what can be known of the hash beforehand; drawn headers and client addresses stay
+/// open. A cookie that the proxy would generate differs per connection of the application; here
+/// all of a pod's connections count as one.
+fn hash_parts(policies: &[HashPolicy], sent: &RequestClass) -> Vec<HashPart> {
     let nobody = Downstream {
         remote_ip: "",
         remote_address: "",
@@ -658,7 +671,8 @@ fn hash_parts(
                 name, ttl: Some(_), ..
             } if !has_cookie(&sent.headers, name) => parts.push(HashPart::SourceIp),
             other => parts.extend(
-                request_hash(std::slice::from_ref(other), &seen, &nobody).map(HashPart::Fixed),
+                request_hash(std::slice::from_ref(other), &sent.view(), &nobody)
+                    .map(HashPart::Fixed),
             ),
         }
     }

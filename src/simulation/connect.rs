@@ -4,6 +4,7 @@ use super::event::{Event, Kind};
 use super::plan::{Connect, NIL};
 use super::world::{State, World};
 use crate::data_plane::Trail;
+use crate::data_plane::circuit_breaker::Breakers;
 use crate::data_plane::conn_pool::Expired;
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::retry::{ResetReason, TryOutcome};
@@ -25,13 +26,10 @@ impl<T: Trail> World<'_, T> {
                 return;
             }
             let (edge_id, _) = self.pool_owner[pool_id as usize];
-            let edge = &mut self.edges[edge_id as usize];
-            let cluster = &self.plan.clusters[edge.cluster as usize];
-            let full = !edge.breakers.allows_connection(&cluster.thresholds);
+            let full = self.is_full(now, edge_id);
             if full {
-                self.record.slots[edge.slot as usize]
-                    .stats
-                    .inc(Stat::CxOverflow);
+                let slot = self.edges[edge_id as usize].slot;
+                self.record.slots[slot as usize].stats.inc(Stat::CxOverflow);
                 if !self.pools[pool_id as usize].is_empty() {
                     return;
                 }
@@ -41,6 +39,39 @@ impl<T: Trail> World<'_, T> {
                 return;
             }
         }
+    }
+
+    /// True when `max_connections` forbids another connection. Idle ones count until their time
+    /// is over, which is looked at here because it decides something.
+    fn is_full(&mut self, now: SimTime, edge_id: u32) -> bool {
+        let plan = self.plan;
+        let limits = &plan.clusters[self.edges[edge_id as usize].cluster as usize].thresholds;
+        let allowed = |breakers: &Breakers| breakers.allows_connection(limits);
+        if allowed(&self.edges[edge_id as usize].breakers) {
+            return false;
+        }
+        if now >= self.edges[edge_id as usize].next_expiry {
+            self.expire_connections(now, edge_id);
+        }
+        !allowed(&self.edges[edge_id as usize].breakers)
+    }
+
+    /// Closes every connection of an edge that has been idle for too long or is too old.
+    #[cold]
+    pub(super) fn expire_connections(&mut self, now: SimTime, edge_id: u32) {
+        let plan = self.plan;
+        let edge = &self.edges[edge_id as usize];
+        let settings = &plan.clusters[edge.cluster as usize].pool;
+        let first = edge.pools as usize;
+        let last = first + (plan.workers * edge.host_count) as usize;
+        let mut expired = Expired::default();
+        let mut next = SimTime::MAX;
+        for pool in &mut self.pools[first..last] {
+            let soonest = self.connections.expire(now, pool, settings, &mut expired);
+            next = next.min(soonest);
+        }
+        self.edges[edge_id as usize].next_expiry = next;
+        self.count_expired(edge_id, expired);
     }
 
     fn open_connection(

@@ -40,7 +40,7 @@ impl<T: Trail> Model for World<'_, T> {
             Kind::OutlierSweep => self.on_outlier_sweep(now, index, queue),
             Kind::HealthMerged => self.on_health_merged(now, index),
             Kind::ReachedGateway => self.on_reached_gateway(now, index, event.generation(), queue),
-            Kind::ReachedOutside => self.on_reached_outside(now, index, queue),
+            Kind::ReachedOutside => self.on_reached_outside(now, index, event.generation(), queue),
             Kind::WarmUpOver => self.on_warm_up_over(now),
         }
     }

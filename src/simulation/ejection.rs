@@ -3,7 +3,7 @@
 use super::event::{Event, Kind};
 use super::world::World;
 use crate::data_plane::merge_window::Merge;
-use crate::data_plane::outlier_detection::{Ejection, TryResult, Verdict, needs_sweep, next_sweep};
+use crate::data_plane::outlier_detection::{TryResult, Verdict, forgive, needs_sweep, next_sweep};
 use crate::data_plane::{LbView, Trail};
 use crate::engine::Queue;
 use crate::observe::Stat;
@@ -27,7 +27,7 @@ impl<T: Trail> World<'_, T> {
         let outlier = &mut self.outliers[(edge.hosts + host) as usize];
         let verdict = edge
             .monitor
-            .on_result(config, edge.host_count, outlier, now, result);
+            .on_result(config, edge.hosts_total, outlier, now, result);
         if verdict != Verdict::Keep {
             self.on_verdict(now, edge_id, host, verdict, queue);
         }
@@ -42,32 +42,52 @@ impl<T: Trail> World<'_, T> {
         verdict: Verdict,
         queue: &mut Queue<Event>,
     ) {
+        self.count_verdicts(edge_id);
+        if let Verdict::Ejected { .. } = verdict {
+            self.eject(now, edge_id, host, queue);
+        }
+    }
+
+    /// What the monitor has counted since it was asked last: one result may reach two thresholds.
+    fn count_verdicts(&mut self, edge_id: u32) {
         let edge = &mut self.edges[edge_id as usize];
         let stats = &mut self.record.slots[edge.slot as usize].stats;
-        let kind = match verdict {
-            Verdict::Keep => return,
-            Verdict::Ejected { kind, .. }
-            | Verdict::Overflow { kind }
-            | Verdict::Detected { kind } => kind,
-        };
-        stats.inc(match kind {
-            Ejection::Consecutive5xx => Stat::EjectionsDetected5xx,
-            Ejection::ConsecutiveGatewayFailure => Stat::EjectionsDetectedGateway,
-            Ejection::ConsecutiveLocalOriginFailure => Stat::EjectionsDetectedLocal,
-        });
-        match verdict {
-            Verdict::Overflow { .. } => stats.inc(Stat::EjectionsOverflow),
-            Verdict::Ejected { .. } => {
-                stats.inc(Stat::EjectionsEnforcedTotal);
-                stats.inc(match kind {
-                    Ejection::Consecutive5xx => Stat::EjectionsEnforced5xx,
-                    Ejection::ConsecutiveGatewayFailure => Stat::EjectionsEnforcedGateway,
-                    Ejection::ConsecutiveLocalOriginFailure => Stat::EjectionsEnforcedLocal,
-                });
-                self.eject(now, edge_id, host, queue);
-            }
-            Verdict::Keep | Verdict::Detected { .. } => {}
+        let (now, before) = (&edge.monitor, &edge.counted);
+        let mut add = |stat, now: u64, before: u64| stats.add(stat, now - before);
+        for (detected, enforced, now, before) in [
+            (
+                Stat::EjectionsDetected5xx,
+                Stat::EjectionsEnforced5xx,
+                now.consecutive_5xx,
+                before.consecutive_5xx,
+            ),
+            (
+                Stat::EjectionsDetectedGateway,
+                Stat::EjectionsEnforcedGateway,
+                now.consecutive_gateway_failure,
+                before.consecutive_gateway_failure,
+            ),
+            (
+                Stat::EjectionsDetectedLocal,
+                Stat::EjectionsEnforcedLocal,
+                now.consecutive_local_origin_failure,
+                before.consecutive_local_origin_failure,
+            ),
+        ] {
+            add(detected, now.detected, before.detected);
+            add(enforced, now.enforced, before.enforced);
         }
+        add(
+            Stat::EjectionsOverflow,
+            now.ejections_overflow,
+            before.ejections_overflow,
+        );
+        add(
+            Stat::EjectionsEnforcedTotal,
+            now.ejections_enforced_total,
+            before.ejections_enforced_total,
+        );
+        edge.counted = edge.monitor;
     }
 
     /// The flag is set: pooled connections drain now, the balancer learns of it through the merge window.
@@ -104,23 +124,27 @@ impl<T: Trail> World<'_, T> {
         edge_id: u32,
         queue: &mut Queue<Event>,
     ) {
-        let edge = &mut self.edges[edge_id as usize];
+        let edge = &self.edges[edge_id as usize];
+        let (first, count) = (edge.hosts as usize, edge.host_count as usize);
         let Some(config) = &self.plan.clusters[edge.cluster as usize].outlier else {
             return;
         };
-        let hosts =
-            &mut self.outliers[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
-        let mut returned = false;
-        edge.monitor.sweep(config, now, hosts, |_| returned = true);
-        edge.sweep_armed = needs_sweep(hosts);
-        if edge.sweep_armed {
+        // Each return is told by itself: of several, the second waits in the merge window already.
+        for host in first..first + count {
+            let monitor = &mut self.edges[edge_id as usize].monitor;
+            if monitor.return_if_due(config, now, &mut self.outliers[host]) {
+                self.health_changed(now, edge_id, queue);
+            }
+        }
+        let hosts = &mut self.outliers[first..first + count];
+        hosts.iter_mut().for_each(|host| forgive(config, now, host));
+        let armed = needs_sweep(hosts);
+        self.edges[edge_id as usize].sweep_armed = armed;
+        if armed {
             queue.push(
                 next_sweep(config, now),
                 Event::new(Kind::OutlierSweep, edge_id),
             );
-        }
-        if returned {
-            self.health_changed(now, edge_id, queue);
         }
     }
 

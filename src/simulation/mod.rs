@@ -13,6 +13,7 @@ mod plan;
 mod request;
 pub mod resolve;
 mod run;
+mod sidecar;
 mod story;
 mod work;
 mod world;

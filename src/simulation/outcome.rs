@@ -67,6 +67,9 @@ impl Outcome {
         events: u64,
     ) -> (Self, T) {
         world.record.finish(now);
+        for edge in 0..world.edges.len() as u32 {
+            world.expire_connections(now, edge);
+        }
         for edge in &world.edges {
             let stats = &mut world.record.slots[edge.slot as usize].stats;
             stats.add(

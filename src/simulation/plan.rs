@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::resolve::RequestClass;
+use super::sidecar::Gate;
 use crate::config::scenario::{Connections, ErrorKind, LoadStyle, OnError};
 use crate::data_plane::{HostSet, LbView};
 use crate::engine::Sampler;
@@ -49,6 +50,9 @@ pub struct Plan {
     /// Route plans of calls: `children[base + number of the call]`.
     pub(crate) children: Vec<u32>,
     pub(crate) rows: Vec<Row>,
+    pub(crate) inbounds: Vec<InboundPlan>,
+    /// Texts before the numbers of drawn headers.
+    pub(crate) prefixes: Vec<Name>,
     pub(crate) distances: Distances,
     pub(crate) workers: u32,
     /// Number of client slots per pod: `edges` is laid out by it.
@@ -72,8 +76,16 @@ pub(crate) struct LoadPlan {
     pub(crate) mix: Vec<MixPlan>,
     pub(crate) mix_total: u64,
     pub(crate) timeout: Option<SimDuration>,
-    /// The client stands outside: bytes travel to the gateway pod first.
-    pub(crate) outside: Option<Link>,
+    /// The client stands outside: the way to each of its gateway pods. Empty when it does not.
+    pub(crate) outside: Vec<Link>,
+}
+
+impl LoadPlan {
+    /// The way between the client and a gateway pod; `None` when the client is the pod itself.
+    pub(crate) fn link_to(&self, pod: u32) -> Option<Link> {
+        let mut links = self.pods.iter().zip(&self.outside);
+        links.find(|(p, _)| **p == pod).map(|(_, link)| *link)
+    }
 }
 
 /// One kind of request of a load.
@@ -85,6 +97,8 @@ pub(crate) struct MixPlan {
     pub(crate) class: RequestClass,
     /// Numbers a drawn header takes; the number is carried with the request.
     pub(crate) drawn: Option<DrawnValue>,
+    /// Index of the text before the number, `NIL` when no header is drawn.
+    pub(crate) prefix: u32,
 }
 
 /// A header value that is drawn for every request.
@@ -130,6 +144,8 @@ pub(crate) struct PodPlan {
     pub(crate) name: String,
     pub(crate) app: u32,
     pub(crate) locality: Locality,
+    /// Its number in its workload.
+    pub(crate) ordinal: u32,
     /// Index of its locality among all localities.
     pub(crate) place: u32,
     pub(crate) ip: Name,
@@ -178,10 +194,28 @@ pub(crate) enum Connect {
     TlsFails,
 }
 
+/// An inbound cluster that limits something.
+#[derive(Clone, Debug)]
+pub(crate) struct InboundPlan {
+    /// Workload whose pods have it.
+    pub(crate) app: u32,
+    /// `inbound|8080||`.
+    pub(crate) cluster: Name,
+    pub(crate) thresholds: Thresholds,
+    /// Requests that a connection to the application carries at once.
+    pub(crate) streams: u32,
+    pub(crate) slot: u32,
+    /// First of its gates: one per pod of the workload, by ordinal.
+    pub(crate) gates: u32,
+}
+
 /// What the server's sidecar does with a request from this route to this workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inbound {
-    Accept,
+    /// There is no sidecar.
+    Direct,
+    /// To the application, through the limits of this inbound plan; `NIL`: there are none.
+    Forward(u32),
     /// AuthorizationPolicy: 403.
     Denied,
     /// No filter chain: the connection is closed.
@@ -196,8 +230,7 @@ pub(crate) struct RoutePlan {
     pub(crate) timeout: Option<SimDuration>,
     pub(crate) per_try_timeout: Option<SimDuration>,
     pub(crate) retry: Option<Box<RetryPolicy>>,
-    pub(crate) mirrors: Vec<(Fraction, u32)>,
-    pub(crate) hash: Vec<HashPart>,
+    pub(crate) mirrors: Vec<MirrorPlan>,
     /// Row for answers without an upstream.
     pub(crate) row: u32,
     /// The request's own path, for requests that were not sent.
@@ -206,6 +239,15 @@ pub(crate) struct RoutePlan {
     pub(crate) has_proxy: bool,
     /// A mirrored copy: nobody waits for it.
     pub(crate) is_shadow: bool,
+}
+
+/// A mirror of a route.
+#[derive(Clone, Debug)]
+pub(crate) struct MirrorPlan {
+    pub(crate) fraction: Fraction,
+    /// Route plan of the copy, by the weighted cluster that was picked: it is taken after that
+    /// cluster's header operations.
+    pub(crate) shadows: Vec<u32>,
 }
 
 /// What a route does.
@@ -235,6 +277,8 @@ pub(crate) struct WeightedPlan {
     pub(crate) position: u32,
     pub(crate) not_found_status: u16,
     pub(crate) path: String,
+    /// The request's hash, as it is after this cluster's header operations.
+    pub(crate) hash: Vec<HashPart>,
     pub(crate) targets: Vec<Target>,
     /// Row for requests that ended without a workload.
     pub(crate) row: u32,
@@ -272,6 +316,16 @@ pub(crate) struct Row {
 }
 
 impl Plan {
+    /// An idle gate for every pod behind every inbound plan, in order.
+    pub(super) fn gates(&self) -> Vec<Gate> {
+        let plans = self.inbounds.iter().enumerate();
+        let of = |(index, plan): (usize, &InboundPlan)| {
+            let pods = self.apps[plan.app as usize].pods.len();
+            std::iter::repeat_n(Gate::new(index as u32), pods)
+        };
+        plans.flat_map(of).collect()
+    }
+
     /// Number of pods that take part.
     pub fn pod_count(&self) -> usize {
         self.pods.len()

@@ -2,7 +2,7 @@
 //! fault filter, route, timeout, end. Its tries are in `attempt.rs`.
 
 use super::event::{Event, Kind};
-use super::plan::{ActionPlan, HashPart, MixPlan, NIL, RoutePlan, WeightedPlan};
+use super::plan::{ActionPlan, HashPart, NIL, RoutePlan, WeightedPlan};
 use super::world::{Call, Parent, State, TRIED_MAX, World};
 use crate::config::scenario::OnError;
 use crate::data_plane::fault::{decide_abort, decide_delay};
@@ -46,6 +46,7 @@ impl<T: Trail> World<'_, T> {
             attempt: NIL,
             key,
             drawn: 0,
+            prefix: NIL,
             number: 0,
             started: now,
             hash: None,
@@ -141,9 +142,9 @@ impl<T: Trail> World<'_, T> {
     /// The router: weighted pick, hash, route timeout, first try, mirrors.
     fn route_request(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
-        let (key, drawn, pod, route_id) = {
+        let (key, pod, route_id) = {
             let call = &self.calls[id as usize];
-            (call.key, call.drawn, call.pod, call.route)
+            (call.key, call.pod, call.route)
         };
         let route = &plan.routes[route_id as usize];
         let (clusters, total) = match &route.action {
@@ -189,8 +190,8 @@ impl<T: Trail> World<'_, T> {
             );
             return;
         }
-        if !route.hash.is_empty() {
-            self.calls[id as usize].hash = self.request_hash(id, route, drawn, pod);
+        if !chosen.hash.is_empty() {
+            self.calls[id as usize].hash = self.request_hash(id, &chosen.hash, pod);
         }
         if let Some(policy) = &route.retry {
             self.calls[id as usize].retry = RetryState::new(policy);
@@ -201,11 +202,16 @@ impl<T: Trail> World<'_, T> {
         }
         let edge = self.edge(pod, chosen.slot, chosen.position);
         self.calls[id as usize].edge = edge;
-        let generation = self.calls[id as usize].generation;
+        let copied = (!route.mirrors.is_empty()).then(|| self.calls[id as usize]);
         self.begin_try(now, id, queue);
-        if !route.mirrors.is_empty() && self.calls[id as usize].generation == generation {
+        if let Some(before) = copied {
+            let call = &self.calls[id as usize];
             // Only a request whose first try got as far as the pool is copied.
-            self.start_mirrors(now, route, random, pod, key, queue);
+            if call.generation == before.generation
+                && matches!(call.state, State::Pending | State::InFlight)
+            {
+                self.start_mirrors(now, route, random, &before, queue);
+            }
         }
     }
 
@@ -214,27 +220,32 @@ impl<T: Trail> World<'_, T> {
         now: SimTime,
         route: &RoutePlan,
         random: u64,
-        pod: u32,
-        key: u64,
+        call: &Call,
         queue: &mut Queue<Event>,
     ) {
-        for (index, (fraction, shadow)) in route.mirrors.iter().enumerate() {
-            if fraction.hit(random) {
-                let key = Self::draws(key, self.keys.child ^ (1 << 32 | index as u64)).next_u64();
-                let id = self.create_call(now, *shadow, pod, Parent::Shadow, key, None);
+        for (index, mirror) in route.mirrors.iter().enumerate() {
+            if mirror.fraction.hit(random) {
+                let purpose = self.keys.child ^ (1 << 32 | index as u64);
+                let key = Self::draws(call.key, purpose).next_u64();
+                let shadow = mirror.shadows[call.weighted as usize];
+                // An Envoy sends the copy from the same worker.
+                let worker = Some(call.worker);
+                let id = self.create_call(now, shadow, call.pod, Parent::Shadow, key, worker);
+                let copy = &mut self.calls[id as usize];
+                (copy.drawn, copy.prefix) = (call.drawn, call.prefix);
                 self.route_request(now, id, queue);
             }
         }
     }
 
     /// The request's hash from what is known of it.
-    fn request_hash(&self, id: u32, route: &RoutePlan, drawn: u64, pod: u32) -> Option<u64> {
+    fn request_hash(&self, id: u32, parts: &[HashPart], pod: u32) -> Option<u64> {
         let mut hash: Option<u64> = None;
-        for part in &route.hash {
+        for part in parts {
             let value = match part {
                 HashPart::Fixed(value) => *value,
                 HashPart::SourceIp => xxhash64(self.plan.pods[pod as usize].ip.as_bytes()),
-                HashPart::Drawn => self.drawn_hash(id, drawn),
+                HashPart::Drawn => self.drawn_hash(id),
             };
             hash = Some(hash.map_or(0, |h| h.rotate_left(1)) ^ value);
         }
@@ -242,14 +253,16 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// xxHash64 of a drawn header's text, put together without a string.
-    fn drawn_hash(&self, id: u32, drawn: u64) -> u64 {
-        let mut text = [0_u8; 96];
-        let prefix = self.drawn_prefix(id);
-        let prefix = &prefix.as_bytes()[..prefix.len().min(72)];
+    fn drawn_hash(&self, id: u32) -> u64 {
+        let mut text = [0_u8; 276];
+        let call = &self.calls[id as usize];
+        let prefix = self.plan.prefixes.get(call.prefix as usize);
+        let prefix = prefix.map_or("", |prefix| &**prefix).as_bytes();
+        let prefix = &prefix[..prefix.len().min(256)];
         text[..prefix.len()].copy_from_slice(prefix);
         let mut digits = [0_u8; 20];
         let mut at = digits.len();
-        let mut rest = drawn;
+        let mut rest = call.drawn;
         loop {
             at -= 1;
             digits[at] = b'0' + (rest % 10) as u8;
@@ -261,42 +274,6 @@ impl<T: Trail> World<'_, T> {
         let len = prefix.len() + digits.len() - at;
         text[prefix.len()..len].copy_from_slice(&digits[at..]);
         xxhash64(&text[..len])
-    }
-
-    /// Text before the number of a root request's drawn header.
-    fn drawn_prefix(&self, id: u32) -> &str {
-        let call = &self.calls[id as usize];
-        let of = |mix: &[MixPlan], route: u32| {
-            mix.iter()
-                .filter(|m| m.route == route || route == NIL)
-                .find_map(|m| m.drawn.as_ref().map(|d| d.prefix.clone()))
-        };
-        let mut parent = call.parent;
-        let mut route = call.route;
-        // Up to the root: its load says what is drawn.
-        loop {
-            match parent {
-                Parent::Root { load, .. } => {
-                    let load = &self.plan.loads[load as usize];
-                    let found = of(&load.mix, route).or_else(|| of(&load.mix, NIL));
-                    return found.map_or("", |_| {
-                        load.mix
-                            .iter()
-                            .find_map(|m| m.drawn.as_ref().map(|d| &*d.prefix))
-                            .unwrap_or("")
-                    });
-                }
-                Parent::Attempt { attempt, .. } => {
-                    let above = self.attempts[attempt as usize].call;
-                    if above == NIL {
-                        return "";
-                    }
-                    parent = self.calls[above as usize].parent;
-                    route = NIL;
-                }
-                Parent::Shadow => return "",
-            }
-        }
     }
 
     /// The call is over: statistics, then whoever waits for it.
@@ -313,7 +290,6 @@ impl<T: Trail> World<'_, T> {
         let call = &mut self.calls[id as usize];
         queue.cancel(std::mem::take(&mut call.route_timer));
         queue.cancel(std::mem::take(&mut call.try_timer));
-        queue.cancel(std::mem::take(&mut call.app_timer));
         call.status = status;
         call.flags = call.flags.with(flags);
         call.details = details;
@@ -348,22 +324,24 @@ impl<T: Trail> World<'_, T> {
             now.since(call.started),
         );
         match call.parent {
-            Parent::Root { load, .. } => {
-                if let Some(link) = plan.loads[load as usize].outside {
+            Parent::Root { load, .. } => match plan.loads[load as usize].link_to(call.pod) {
+                // A client that left is not waiting for the answer.
+                Some(link) if !call.flags.has(Flags::DC) => {
                     let delay = plan
                         .distances
                         .sampler(link)
                         .sample(&mut Self::draws(call.key, self.keys.back));
                     self.calls[id as usize].state = State::Returning;
-                    queue.push(now.after(delay), Event::new(Kind::ReachedOutside, id));
-                } else {
-                    self.end_root(now, id, queue);
+                    let event = Event::stamped(Kind::ReachedOutside, id, call.generation);
+                    queue.push(now.after(delay), event);
                 }
-            }
+                _ => self.end_root(now, id, queue),
+            },
             Parent::Attempt {
                 attempt,
                 call: number,
             } => {
+                queue.cancel(call.app_timer);
                 self.free_call(id);
                 self.call_returned(now, attempt, number, call.status, queue);
             }
@@ -371,12 +349,21 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
-    pub(super) fn on_reached_outside(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        self.end_root(now, id, queue);
+    pub(super) fn on_reached_outside(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        generation: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        if self.calls[id as usize].generation == generation {
+            self.end_root(now, id, queue);
+        }
     }
 
     fn end_root(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let call = self.calls[id as usize];
+        queue.cancel(call.app_timer);
         let Parent::Root { load, user } = call.parent else {
             return;
         };
@@ -450,11 +437,14 @@ impl<T: Trail> World<'_, T> {
             State::Free | State::Held | State::Backoff | State::Returning => {}
         }
         if self.calls[id as usize].state == State::Returning {
-            // Too late: the answer is on its way back; the client counts it as none.
-            self.calls[id as usize].status = 0;
+            // The gateway has answered; the client has left before it could see that.
+            let call = &mut self.calls[id as usize];
+            call.status = 0;
+            call.flags = call.flags.with(Flags::DC);
+            call.details = Details::DownstreamRemoteDisconnect;
+            self.end_root(now, id, queue);
             return;
         }
-        self.calls[id as usize].flags = Flags::NONE;
         self.finish(
             now,
             id,

@@ -1,7 +1,7 @@
-//! The server's side of a try: its sidecar, the pod's queue, its own work, its calls.
+//! The server's side of a try behind its sidecar: the pod's queue, its own work, its calls.
 
 use super::event::{Event, Kind};
-use super::plan::{ActionPlan, Inbound, NIL};
+use super::plan::{ActionPlan, NIL};
 use super::world::{Fate, Parent, World};
 use crate::config::scenario::ErrorKind;
 use crate::data_plane::Trail;
@@ -10,33 +10,19 @@ use crate::units::SimTime;
 use crate::workload::Admission;
 
 impl<T: Trail> World<'_, T> {
-    pub(super) fn on_reached_server(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        let plan = self.plan;
-        let target = self.target_of(&self.attempts[id as usize]);
-        let attempt = &mut self.attempts[id as usize];
-        attempt.target = target;
-        attempt.arrived = now;
-        let pod = attempt.pod;
-        self.record.pods[pod as usize].requests += 1;
-        let ActionPlan::Forward { clusters, .. } = &plan.routes[attempt.route as usize].action
-        else {
-            return;
-        };
-        match clusters[attempt.weighted as usize].targets[target as usize].inbound {
-            Inbound::Accept => {}
-            Inbound::Denied => {
-                attempt.status = 403;
-                self.send_back(now, id, queue);
-                return;
-            }
-            Inbound::NoFilterChain => {
-                attempt.fate = Fate::Reset;
-                self.send_back(now, id, queue);
-                return;
-            }
+    /// The request is at the pod's door; one that finds no place is answered with 503.
+    pub(super) fn enter_pod(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        if !self.admit(now, id, queue) {
+            self.leave_gate(now, id, queue);
+            self.send_back(now, id, queue);
         }
-        let app = plan.pods[pod as usize].app as usize;
-        let limits = plan.apps[app].limits;
+    }
+
+    /// Gives the request a slot or a place in the queue; false when the pod has neither.
+    pub(super) fn admit(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) -> bool {
+        let pod = self.attempts[id as usize].pod;
+        let app = self.plan.pods[pod as usize].app as usize;
+        let limits = self.plan.apps[app].limits;
         match self.pods[pod as usize].arrive(now, limits) {
             Admission::Serve => {
                 self.record.apps[app].requests += 1;
@@ -54,9 +40,10 @@ impl<T: Trail> World<'_, T> {
             Admission::Reject => {
                 self.record.apps[app].rejected += 1;
                 self.attempts[id as usize].status = 503;
-                self.send_back(now, id, queue);
+                return false;
             }
         }
+        true
     }
 
     /// The request has a slot.
@@ -85,6 +72,7 @@ impl<T: Trail> World<'_, T> {
         if attempt.fate == Fate::Hang {
             if attempt.call == NIL {
                 self.leave_pod(now, id, queue);
+                self.leave_gate(now, id, queue);
                 self.free_attempts.push(id);
             }
             return;
@@ -133,6 +121,7 @@ impl<T: Trail> World<'_, T> {
         let children =
             clusters[attempt.weighted as usize].targets[attempt.target as usize].children;
         let (pod, key, drawn) = (attempt.pod, attempt.key, attempt.drawn);
+        let prefix = attempt.prefix;
         let app_id = plan.pods[pod as usize].app as usize;
         for number in begin..end {
             let route = plan.children[(children + number) as usize];
@@ -149,6 +138,7 @@ impl<T: Trail> World<'_, T> {
                 None,
             );
             self.calls[call as usize].drawn = drawn;
+            self.calls[call as usize].prefix = prefix;
             if let Some(lane) = self.call_lanes[app_id][number as usize] {
                 self.calls[call as usize].app_timer =
                     queue.arm(lane, Event::new(Kind::ApplicationTimedOut, call));
@@ -161,6 +151,13 @@ impl<T: Trail> World<'_, T> {
     fn answer(&mut self, now: SimTime, id: u32, status: u16, queue: &mut Queue<Event>) {
         self.attempts[id as usize].status = status;
         self.leave_pod(now, id, queue);
+        let attempt = &mut self.attempts[id as usize];
+        if attempt.fate == Fate::Reset && attempt.behind_sidecar {
+            // The sidecar answers for an application that closed its connection (UC there).
+            attempt.fate = Fate::Answer(None);
+            attempt.status = 503;
+        }
+        self.leave_gate(now, id, queue);
         self.send_back(now, id, queue);
     }
 
@@ -187,7 +184,7 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// The answer travels to the client, unless nobody waits for it.
-    fn send_back(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+    pub(super) fn send_back(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
         let attempt = &self.attempts[id as usize];
         if attempt.call == NIL {

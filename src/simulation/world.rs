@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::event::{Event, Kind};
 use super::plan::{NIL, Plan};
+use super::sidecar::Gate;
 use crate::config::scenario::LoadStyle;
 use crate::data_plane::circuit_breaker::Breakers;
 use crate::data_plane::conn_pool::{Connections, Pool};
@@ -19,7 +20,7 @@ use crate::units::{SimDuration, SimTime};
 use crate::workload;
 
 /// Hosts of earlier tries that are remembered for `previous_hosts`.
-pub(super) const TRIED_MAX: usize = 8;
+pub(super) const TRIED_MAX: usize = 16;
 
 /// Who waits for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub(super) struct Call {
     pub(super) key: u64,
     /// Number drawn for the root's drawn header.
     pub(super) drawn: u64,
+    /// Index of the text before that number.
+    pub(super) prefix: u32,
     /// Number of the root request within its load.
     pub(super) number: u64,
     pub(super) started: SimTime,
@@ -111,6 +114,7 @@ pub(super) struct Attempt {
     pub(super) target: u32,
     pub(super) key: u64,
     pub(super) drawn: u64,
+    pub(super) prefix: u32,
     pub(super) arrived: SimTime,
     pub(super) step: u32,
     pub(super) outstanding: u32,
@@ -121,7 +125,13 @@ pub(super) struct Attempt {
     pub(super) serving: bool,
     /// Arrived at the pod's application (for its statistics).
     pub(super) admitted: bool,
-    /// Next in the pod's queue.
+    /// The server has a sidecar.
+    pub(super) behind_sidecar: bool,
+    /// Waits in that sidecar for a connection to the application.
+    pub(super) waits_at_gate: bool,
+    /// Gate it passed or waits at, `NIL` for none.
+    pub(super) gate: u32,
+    /// Next in the gate's or the pod's queue.
     pub(super) next: u32,
 }
 
@@ -132,8 +142,14 @@ pub(super) struct Edge {
     pub(super) cluster: u32,
     pub(super) breakers: Breakers,
     pub(super) monitor: Monitor,
+    /// The monitor as it was when its counts were last added to the statistics.
+    pub(super) counted: Monitor,
     pub(super) merge: MergeWindow,
     pub(super) sweep_armed: bool,
+    /// No idle connection expires before this.
+    pub(super) next_expiry: SimTime,
+    /// Hosts in its load assignment: what `max_ejection_percent` is a share of.
+    pub(super) hosts_total: u32,
     /// First of its hosts in `hosts` and `outliers`.
     pub(super) hosts: u32,
     /// First of its pools: worker × hosts + host.
@@ -151,7 +167,7 @@ pub(super) struct User {
     pub(super) load: u32,
     pub(super) pod: u32,
     pub(super) worker: u32,
-    /// Which of the load's users it is.
+    /// Which of the load's users it is: what its luck belongs to.
     pub(super) place: u32,
     /// Requests it has sent, for pacing.
     pub(super) sent: u64,
@@ -240,6 +256,8 @@ pub(super) struct World<'p, T: Trail> {
     /// (edge, host) of each pool.
     pub(super) pool_owner: Vec<(u32, u32)>,
     pub(super) pods: Vec<workload::Pod>,
+    /// Inbound clusters of pods that limit anything.
+    pub(super) gates: Vec<Gate>,
     pub(super) users: Vec<User>,
     pub(super) loads: Vec<LoadState>,
     pub(super) lanes: Vec<Lanes>,
@@ -313,6 +331,7 @@ impl<'p, T: Trail> World<'p, T> {
             pools: Vec::new(),
             pool_owner: Vec::new(),
             pods: vec![workload::Pod::default(); plan.pods.len()],
+            gates: plan.gates(),
             users: Vec::new(),
             loads: Vec::new(),
             lanes,
@@ -436,8 +455,11 @@ impl<'p, T: Trail> World<'p, T> {
             cluster,
             breakers: Breakers::default(),
             monitor: Monitor::default(),
+            counted: Monitor::default(),
             merge: MergeWindow::default(),
             sweep_armed: false,
+            next_expiry: SimTime::ZERO,
+            hosts_total: plan.clusters[cluster as usize].set.assigned(),
             hosts,
             pools,
             host_count: count,

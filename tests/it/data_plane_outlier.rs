@@ -1,7 +1,8 @@
 //! Promises of outlier detection (Envoy 1.40, measured).
 
 use towtank::data_plane::outlier_detection::{
-    Ejection, HostOutlier, Monitor, TryResult, Verdict, grpc_to_http, needs_sweep, next_sweep,
+    Ejection, HostOutlier, Monitor, TryResult, Verdict, forgive, grpc_to_http, needs_sweep,
+    next_sweep,
 };
 use towtank::units::{Origin, SimDuration, SimTime};
 use towtank::xds::cluster::OutlierDetection;
@@ -49,6 +50,18 @@ fn feed(config: &OutlierDetection, hosts: u32, results: &str) -> (String, Monito
         })
         .collect();
     (verdicts, monitor, host)
+}
+
+/// One sweep over one host; true when it returned.
+fn sweep(
+    config: &OutlierDetection,
+    monitor: &mut Monitor,
+    now: SimTime,
+    host: &mut HostOutlier,
+) -> bool {
+    let returned = monitor.return_if_due(config, now, host);
+    forgive(config, now, host);
+    returned
 }
 
 fn check(config: &OutlierDetection, results: &str, verdicts: &str) {
@@ -175,7 +188,7 @@ fn a_bad_host_is_out_for_two_four_five_and_five_seconds() {
         let mut returned = false;
         while !returned {
             now = next_sweep(&config, now);
-            monitor.sweep(&config, now, &mut hosts, |_| returned = true);
+            returned = sweep(&config, &mut monitor, now, &mut hosts[0]);
         }
         stays.push((nominal, now.since(ejected_at).ns() / 1_000_000));
         now = now.after(SimDuration::from_ms(100));
@@ -199,7 +212,7 @@ fn the_multiplier_falls_by_one_per_healthy_sweep() {
     monitor.ejections_active = 1;
     let mut multipliers = Vec::new();
     for second in 1..=7 {
-        monitor.sweep(&config, at(second * 1000), &mut hosts, |_| {});
+        sweep(&config, &mut monitor, at(second * 1000), &mut hosts[0]);
         multipliers.push(hosts[0].multiplier);
     }
     // Back at 4 s, falling from the next sweep on.

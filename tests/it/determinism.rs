@@ -180,6 +180,90 @@ fn a_change_of_one_service_leaves_the_others_luck_alone() {
     assert!(work(&before).2 < work(&after).2);
 }
 
+/// What the first load's requests met at `server`, whatever they waited for.
+fn fates(record: &Record) -> Vec<(u64, u16, u32, String)> {
+    let first = record.requests.iter().filter(|r| r.client == 0);
+    let mut all: Vec<_> = first
+        .map(|r| (r.number, r.status, r.attempts, r.pod.clone()))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn retries_and_failures_of_one_service_leave_every_other_draw_alone() {
+    // `back` is called by `server`, whatever becomes of it; `aside` is called after it.
+    let mesh = |back: &str, retries: &str| {
+        Mesh::new()
+            .pods(
+                "server",
+                "server",
+                5,
+                "{concurrency: unlimited, errors: [{status: 503, rate: 20%}], serviceTime: {exponential: {mean: 3ms}}, calls: [{url: 'http://back:8080/', onError: ignore}, 'http://aside:8080/']}",
+            )
+            .pods("back", "back", 3, back)
+            .pods("aside", "aside", 4, "{concurrency: unlimited, errors: [{status: 500, rate: 10%}], serviceTime: {exponential: {mean: 3ms}}}")
+            .rule("server", "{loadBalancer: {simple: RANDOM}}")
+            .rule("aside", "{loadBalancer: {simple: RANDOM}}")
+            .route("server", "retries: {attempts: 2, retryOn: '5xx'}")
+            .route("back", retries)
+    };
+    let served = |record: &Record, name: &str| {
+        let pods = record.endpoints.iter().filter(|e| e.workload == name);
+        let per_pod: Vec<u64> = pods.map(|e| e.requests).collect();
+        let workload = record.workloads.iter().find(|w| w.name == name).unwrap();
+        (per_pod, workload.errors)
+    };
+    let quiet = mesh("{serviceTime: 1ms}", "retries: {attempts: 0}")
+        .case(&format!("{SCENARIO}]"))
+        .run();
+    let troubled = mesh(
+        "{serviceTime: {exponential: {mean: 9ms}}, errors: [{status: 503, rate: 50%}]}",
+        "timeout: 1s\n    retries: {attempts: 4, retryOn: '5xx', perTryTimeout: 20ms}",
+    )
+    .case(&format!("{SCENARIO}]"))
+    .run();
+    assert!(troubled.hops > quiet.hops + 500, "much was retried");
+    assert_eq!(fates(&quiet), fates(&troubled));
+    for name in ["t/server", "t/aside"] {
+        assert_eq!(served(&quiet, name), served(&troubled, name), "{name}");
+    }
+}
+
+#[test]
+fn another_load_does_not_change_what_users_think() {
+    let users = "{name: main, from: t/client, url: 'http://server:8080/', connections: 4, requests: 400, think: {exponential: 20ms}}";
+    let before = "{name: first, from: t/other, url: 'http://idle:8080/', connections: 3, requests: 50, think: {exponential: 20ms}}";
+    let mesh = || {
+        Mesh::new()
+            .pods(
+                "server",
+                "server",
+                2,
+                "{serviceTime: {exponential: {mean: 3ms}}}",
+            )
+            .pods("other", "other", 1, "{}")
+            .pods("idle", "idle", 1, "{serviceTime: 1ms}")
+    };
+    let luck = |record: &Record| -> Vec<(u64, u64, u64)> {
+        let at = record
+            .clients
+            .iter()
+            .position(|c| c.name == "main")
+            .unwrap();
+        let own = record.requests.iter().filter(|r| r.client as usize == at);
+        let mut all: Vec<_> = own
+            .map(|r| (r.number, r.at.ns(), r.duration.ns()))
+            .collect();
+        all.sort_unstable();
+        all
+    };
+    let alone = mesh().case(&format!("load: [{users}]")).run();
+    let second = mesh().case(&format!("load: [{before}, {users}]")).run();
+    assert_eq!(luck(&alone).len(), 400);
+    assert_eq!(luck(&alone), luck(&second));
+}
+
 #[test]
 fn warm_up_changes_what_is_counted_and_nothing_else() {
     let mesh = pair();

@@ -17,6 +17,7 @@ mod data_plane_mutate;
 mod data_plane_outlier;
 mod data_plane_retry;
 mod data_plane_router;
+mod data_plane_runs;
 mod determinism;
 mod harness;
 mod layering;

@@ -80,6 +80,27 @@ impl Mesh {
         self
     }
 
+    /// One pod without a sidecar behind `http://<app>:8080/`.
+    pub(crate) fn bare(self, app: &str, model: &str) -> Self {
+        let mut mesh = self.pods(app, app, 1, model);
+        let labels = format!("labels: {{app: {app}, run: {app}}}");
+        let off = format!("annotations: {{sidecar.istio.io/inject: 'false'}}, {labels}");
+        mesh.manifests = mesh.manifests.replace(&labels, &off);
+        mesh
+    }
+
+    /// Another manifest.
+    pub(crate) fn manifest(mut self, text: &str) -> Self {
+        write!(self.manifests, "---\n{text}").unwrap();
+        self
+    }
+
+    /// With a scenario and places for pods, in flow style, over a network without delay.
+    pub(crate) fn placed(&self, placement: &str, scenario: &str) -> Case {
+        let near = "network: {sameZone: 0ms, sameRegion: 0ms, betweenRegions: 0ms}";
+        self.build(&format!("{near}\n  placement: {{{placement}}}"), scenario)
+    }
+
     /// With a scenario: lines of its `spec` in flow style.
     pub(crate) fn case(&self, scenario: &str) -> Case {
         self.over("0ms", scenario)
@@ -87,9 +108,13 @@ impl Mesh {
 
     /// The same over a network with this one-way delay.
     pub(crate) fn over(&self, delay: &str, scenario: &str) -> Case {
+        self.build(&format!("network: {{sameZone: {delay}}}"), scenario)
+    }
+
+    fn build(&self, model: &str, scenario: &str) -> Case {
         Case::text(&format!(
             "{}---\napiVersion: towtank/v1alpha1\nkind: Model\nmetadata: {{name: theory}}\n\
-             spec:\n  network: {{sameZone: {delay}}}\n  workloads:\n{}\
+             spec:\n  {model}\n  workloads:\n{}\
              ---\napiVersion: towtank/v1alpha1\nkind: Scenario\nmetadata: {{name: theory}}\n\
              spec: {{manifests: [], {scenario}}}\n",
             self.manifests, self.workloads

@@ -106,4 +106,8 @@ impl HostSet {
         }
         set
     }
+    /// Number of endpoints that the client's assignment holds, whatever their health.
+    pub fn assigned(&self) -> u32 {
+        self.priorities.iter().map(|p| p.hosts.len() as u32).sum()
+    }
 }

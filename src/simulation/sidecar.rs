@@ -1,0 +1,181 @@
+//! The server's sidecar: policy first, then the inbound cluster's limits.
+//!
+//! Its own answers (403, 503) reach the client's proxy as ordinary responses of the upstream. A
+//! sidecar whose inbound cluster nothing limits costs no state: it only changes what a client
+//! sees of an application that closes its connection.
+
+use super::event::Event;
+use super::plan::{ActionPlan, Inbound, NIL};
+use super::world::{Fate, World};
+use crate::data_plane::Trail;
+use crate::data_plane::circuit_breaker::Resource;
+use crate::data_plane::inbound::{Admit, InboundPool};
+use crate::engine::Queue;
+use crate::observe::Stat;
+use crate::units::SimTime;
+
+/// One pod's inbound cluster, and the requests that wait in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate {
+    /// Its inbound plan.
+    pub(super) inbound: u32,
+    pool: InboundPool,
+    head: u32,
+    tail: u32,
+}
+
+impl Gate {
+    /// An idle one.
+    pub(super) fn new(inbound: u32) -> Self {
+        Self {
+            inbound,
+            pool: InboundPool::default(),
+            head: NIL,
+            tail: NIL,
+        }
+    }
+}
+
+impl<T: Trail> World<'_, T> {
+    pub(super) fn on_reached_server(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let target = self.target_of(&self.attempts[id as usize]);
+        let attempt = &mut self.attempts[id as usize];
+        attempt.target = target;
+        attempt.arrived = now;
+        self.record.pods[attempt.pod as usize].requests += 1;
+        let ActionPlan::Forward { clusters, .. } = &plan.routes[attempt.route as usize].action
+        else {
+            return;
+        };
+        match clusters[attempt.weighted as usize].targets[target as usize].inbound {
+            Inbound::Direct => self.enter_pod(now, id, queue),
+            Inbound::Forward(inbound) => {
+                attempt.behind_sidecar = true;
+                if inbound == NIL {
+                    self.enter_pod(now, id, queue);
+                } else {
+                    self.enter_gate(now, id, inbound, queue);
+                }
+            }
+            Inbound::Denied => {
+                attempt.status = 403;
+                self.send_back(now, id, queue);
+            }
+            Inbound::NoFilterChain => {
+                attempt.fate = Fate::Reset;
+                self.send_back(now, id, queue);
+            }
+        }
+    }
+
+    /// The limits of the inbound cluster.
+    fn enter_gate(&mut self, now: SimTime, id: u32, inbound: u32, queue: &mut Queue<Event>) {
+        let plan = &self.plan.inbounds[inbound as usize];
+        let attempt = &mut self.attempts[id as usize];
+        let pod = &self.plan.pods[attempt.pod as usize];
+        let gate_id = plan.gates + pod.ordinal;
+        let gate = &mut self.gates[gate_id as usize];
+        let stats = &mut self.record.slots[plan.slot as usize].stats;
+        match gate.pool.arrive(&plan.thresholds, plan.streams) {
+            Admit::Forward { opened } => {
+                stats.inc(Stat::RqTotal);
+                if opened {
+                    stats.inc(Stat::RqPendingTotal);
+                }
+                attempt.gate = gate_id;
+                self.enter_pod(now, id, queue);
+            }
+            Admit::Wait => {
+                stats.inc(Stat::RqPendingTotal);
+                stats.inc(Stat::CxOverflow);
+                attempt.gate = gate_id;
+                attempt.waits_at_gate = true;
+                let tail = std::mem::replace(&mut gate.tail, id);
+                if tail == NIL {
+                    gate.head = id;
+                } else {
+                    self.attempts[tail as usize].next = id;
+                }
+            }
+            Admit::Overflow(which) => {
+                stats.inc(match which {
+                    Resource::Requests => Stat::RqActiveOverflow,
+                    _ => Stat::RqPendingOverflow,
+                });
+                stats.complete(503);
+                self.record.apps[pod.app as usize].rejected += 1;
+                attempt.status = 503;
+                self.send_back(now, id, queue);
+            }
+        }
+    }
+
+    /// The answer passes the sidecar; whoever waits at its gate goes in.
+    #[inline]
+    pub(super) fn leave_gate(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let attempt = &mut self.attempts[id as usize];
+        let gate_id = std::mem::replace(&mut attempt.gate, NIL);
+        if gate_id == NIL {
+            return;
+        }
+        let status = attempt.status;
+        let gate = &self.gates[gate_id as usize];
+        let slot = self.plan.inbounds[gate.inbound as usize].slot;
+        if status != 0 {
+            self.record.slots[slot as usize].stats.complete(status);
+        }
+        while self.gates[gate_id as usize].pool.leave() {
+            let next = self.next_at_gate(gate_id);
+            self.record.slots[slot as usize].stats.inc(Stat::RqTotal);
+            if self.admit(now, next, queue) {
+                return;
+            }
+            // The pod had no place: the next one has its chance.
+            self.attempts[next as usize].gate = NIL;
+            self.record.slots[slot as usize].stats.complete(503);
+            self.send_back(now, next, queue);
+        }
+    }
+
+    /// The oldest request that still waits; those whose clients left are passed over.
+    fn next_at_gate(&mut self, gate_id: u32) -> u32 {
+        loop {
+            let gate = &mut self.gates[gate_id as usize];
+            let first = gate.head;
+            let attempt = &mut self.attempts[first as usize];
+            gate.head = attempt.next;
+            if gate.head == NIL {
+                gate.tail = NIL;
+            }
+            attempt.next = NIL;
+            if attempt.gate == gate_id {
+                attempt.waits_at_gate = false;
+                return first;
+            }
+            self.free_attempts.push(first);
+        }
+    }
+
+    /// The client's proxy reset its stream: the sidecar does the same towards the application,
+    /// which goes on working.
+    pub(super) fn abandon_gate(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let attempt = &mut self.attempts[id as usize];
+        if attempt.gate == NIL {
+            return;
+        }
+        if !attempt.waits_at_gate {
+            self.leave_gate(now, id, queue);
+            return;
+        }
+        // It keeps its place in the list until its turn comes, and is dropped then.
+        let gate = &mut self.gates[std::mem::replace(&mut attempt.gate, NIL) as usize];
+        gate.pool.cancel();
+        let slot = self.plan.inbounds[gate.inbound as usize].slot;
+        self.record.slots[slot as usize]
+            .stats
+            .inc(Stat::RqCancelled);
+        let app = self.plan.pods[attempt.pod as usize].app;
+        self.record.apps[app as usize].rejected += 1;
+    }
+}
