@@ -8,6 +8,7 @@ use super::push_context::PushContext;
 use super::sidecar_scope::{self, Scope};
 use super::tables::Tables;
 use crate::config::MeshConfig;
+use crate::config::selector::selects;
 use crate::units::IdVec;
 use crate::xds::{Inbound, ProxyKind, ProxyTables, Snapshot, TableId, WorkloadId};
 
@@ -28,6 +29,7 @@ pub fn compile(config: &MeshConfig) -> Snapshot {
     let services = push.registry.snapshot_services().collect();
     let mut assumed = push.fleet.assumed.clone();
     assumed.extend(push.registry.assumed.iter().cloned());
+    assumed.extend(unopened_gateways(&push));
     let mut workloads = push.fleet.workloads;
     for (id, ports) in inbound {
         workloads[id].inbound = ports;
@@ -46,6 +48,24 @@ pub fn compile(config: &MeshConfig) -> Snapshot {
         clusters: tables.clusters,
         assumed,
     }
+}
+
+/// Gateways nobody serves: their author sees no table of them anywhere.
+fn unopened_gateways(push: &PushContext<'_>) -> Option<String> {
+    let served = |gateway: &&crate::config::istio::Gateway| {
+        let mut workloads = push.fleet.workloads.iter();
+        workloads.any(|w| w.proxy == ProxyKind::Gateway && selects(&gateway.selector, &w.labels))
+    };
+    let names: Vec<String> = (push.config.gateways.iter())
+        .filter(|gateway| !served(gateway))
+        .map(|gateway| format!("{}/{}", gateway.meta.namespace, gateway.meta.name))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "no gateway workload has the labels Gateway {} selects, so nobody opens its ports",
+            names.join(", ")
+        )
+    })
 }
 
 fn proxy_tables(push: &PushContext<'_>, proxy: &Proxy<'_>, tables: &mut Tables) -> ProxyTables {

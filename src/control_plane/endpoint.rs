@@ -12,7 +12,7 @@ use super::protocol;
 use super::registry::PortModel;
 use crate::config::MeshConfig;
 use crate::config::istio::{EndpointSpec, PortSpec, Resolution, ServiceEntry};
-use crate::config::k8s::{EndpointSlice, Service, ServicePort, TargetPort};
+use crate::config::k8s::{EndpointSlice, Service, ServicePort, SliceEndpoint, TargetPort};
 use crate::xds::listener::MtlsMode;
 use crate::xds::snapshot::Protocol;
 use crate::xds::{Endpoint, Health, Name, PodId, WorkloadId};
@@ -156,7 +156,7 @@ fn add_slice(
     for endpoint in &slice.endpoints {
         // An unset `terminating` counts as true from 1.25 on.
         let terminating = endpoint.terminating.unwrap_or(config.version.at_least(25));
-        if !endpoint.ready && terminating {
+        if (!endpoint.ready && terminating) || is_held_back(fleet, endpoint) {
             continue;
         }
         for address in &endpoint.addresses {
@@ -185,6 +185,24 @@ fn add_slice(
             });
         }
     }
+}
+
+/// An address of a pod nobody has seen yet waits for the pod (`serviceregistry/kube/controller`).
+fn is_held_back(fleet: &Fleet, endpoint: &SliceEndpoint) -> bool {
+    let unknown = |address: &Name| fleet.pod_at(address).is_none();
+    endpoint.pod.is_some() && endpoint.addresses.iter().all(unknown)
+}
+
+/// True for a Service whose only members are addresses that are held back.
+pub(super) fn waits_for_pods(
+    fleet: &Fleet,
+    service: &Service,
+    slices: &Slices<'_>,
+    ports: &[PortModel],
+) -> bool {
+    let key = (&*service.meta.namespace, &*service.meta.name);
+    let mut endpoints = (slices.get(&key).into_iter().flatten()).flat_map(|s| &s.endpoints);
+    ports.iter().all(|p| p.endpoints.is_empty()) && endpoints.any(|e| is_held_back(fleet, e))
 }
 
 fn pod_labels(fleet: &Fleet, pod: Option<PodId>) -> Labels {

@@ -110,9 +110,13 @@ impl Registry {
         }
         let slices = endpoint::slices_by_service(config);
         let mut derived = 0_usize;
+        let mut waiting: Vec<&str> = Vec::new();
         let mut drafts: Vec<Draft<'_>> = Vec::new();
         for service in &config.services {
             let (ports, bindings) = endpoint::kube_ports(config, fleet, authn, service, &slices);
+            if endpoint::waits_for_pods(fleet, service, &slices, &ports) {
+                waiting.push(&service.meta.name);
+            }
             let mut model = kube_service(config, service, ports);
             let discovered = model.discovery == Discovery::Eds;
             if discovered && model.addresses.is_empty() {
@@ -167,6 +171,12 @@ impl Registry {
             registry.assumed.push(format!(
                 "`internalTrafficPolicy: Local` of {} is ignored: every node's pods are used",
                 local.join(", ")
+            ));
+        }
+        if !waiting.is_empty() {
+            registry.assumed.push(format!(
+                "endpoints of {} name pods that are not here, and are held back until they are",
+                waiting.join(", ")
             ));
         }
         registry.bindings.sort_by_key(|b| b.workload);

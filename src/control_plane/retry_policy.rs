@@ -28,22 +28,13 @@ pub(super) fn of_route(
     }
     policy.retries = u32::try_from(retries.attempts).unwrap_or(u32::MAX);
     policy.origin = retries.origin;
-    if !retries.retry_on.is_empty() {
-        let (on, text, codes) = parse_retry_on(&retries.retry_on);
-        policy.on = on;
-        policy.on_text = text.into();
-        policy.status_codes = codes;
-    }
+    set_conditions(&mut policy, retries);
     policy.per_try_timeout = retries.per_try_timeout;
     if retries.retry_remote_localities {
         policy.skip_previous_priorities = Some(defaults::RETRY_PRIORITY_FREQUENCY);
     }
     if push.at_least(26) {
-        if let Some(base) = retries.backoff.filter(|b| *b > SimDuration::ZERO) {
-            policy.backoff_base = base;
-            policy.backoff_max =
-                SimDuration::from_ns(base.ns().saturating_mul(defaults::RETRY_BACKOFF_FACTOR));
-        }
+        set_backoff(&mut policy, retries);
         if let Some(skip) = retries.ignore_previous_hosts {
             policy.skip_previous_hosts = skip;
             policy.host_reselects = if skip {
@@ -54,6 +45,25 @@ pub(super) fn of_route(
         }
     }
     Some(policy)
+}
+
+/// Words and codes, when any are written.
+fn set_conditions(policy: &mut RetryPolicy, retries: &Retries) {
+    if !retries.retry_on.is_empty() {
+        let (on, text, codes) = parse_retry_on(&retries.retry_on);
+        policy.on = on;
+        policy.on_text = text.into();
+        policy.status_codes = codes;
+    }
+}
+
+/// Only the base is written; Envoy's longest wait is ten times that.
+fn set_backoff(policy: &mut RetryPolicy, retries: &Retries) {
+    if let Some(base) = retries.backoff.filter(|b| *b > SimDuration::ZERO) {
+        policy.backoff_base = base;
+        policy.backoff_max =
+            SimDuration::from_ns(base.ns().saturating_mul(defaults::RETRY_BACKOFF_FACTOR));
+    }
 }
 
 fn built_in(push: &PushContext<'_>) -> RetryPolicy {
@@ -82,7 +92,7 @@ pub(super) fn of_inbound(push: &PushContext<'_>, grpc: bool) -> Option<RetryPoli
         return None;
     }
     let (on, text, _) = parse_retry_on(defaults::INBOUND_RETRY_ON);
-    Some(RetryPolicy {
+    let mut policy = RetryPolicy {
         retries: defaults::INBOUND_RETRIES,
         on,
         on_text: text.into(),
@@ -90,7 +100,18 @@ pub(super) fn of_inbound(push: &PushContext<'_>, grpc: bool) -> Option<RetryPoli
         skip_previous_hosts: false,
         host_reselects: 0,
         ..built_in(push)
-    })
+    };
+    // Of the mesh's own policy (1.32+) only attempts, conditions and back-off count.
+    if let Some(retries) = &push.config.mesh.default_inbound_retries {
+        if retries.attempts <= 0 {
+            return None;
+        }
+        policy.retries = u32::try_from(retries.attempts).unwrap_or(u32::MAX);
+        policy.origin = retries.origin;
+        set_conditions(&mut policy, retries);
+        set_backoff(&mut policy, retries);
+    }
+    Some(policy)
 }
 
 /// Words and codes of `retryOn`; numbers become retriable codes and bring their own word.
@@ -121,6 +142,7 @@ const fn is_known_status(code: u16) -> bool {
 mod tests {
     use super::super::tests::config_at;
     use super::*;
+    use crate::config::MeshConfig;
 
     fn check(minor: u16, retries: Option<&Retries>, want: Option<(u32, &str, &[u16])>) {
         let config = config_at(minor);
@@ -178,6 +200,15 @@ mod tests {
             let policy = of_inbound(&PushContext::new(&config), grpc);
             assert_eq!(policy.is_some(), want, "1.{minor} grpc {grpc}");
         };
+        let mut config = config_at(32);
+        let of = |config: &MeshConfig| {
+            let policy = of_inbound(&PushContext::new(config), false);
+            policy.map(|p| (p.retries, p.on_text.to_string()))
+        };
+        config.mesh.default_inbound_retries = Some(retries(5, "reset"));
+        assert_eq!(of(&config), Some((5, "reset".to_owned())));
+        config.mesh.default_inbound_retries = Some(retries(0, ""));
+        assert_eq!(of(&config), None);
         check(23, false, false);
         check(24, false, true);
         check(25, true, true);

@@ -474,6 +474,7 @@ fn connection_pools_and_outlier_detection() {
         ),
         ("outlierDetection: {}", ""),
         ("outlierDetection: {consecutiveErrors: 5}", "IST0133"),
+        ("outlierDetection: {consecutiveErrors: 0}", ""),
         (
             "outlierDetection: {consecutiveLocalOriginFailures: 5}",
             "needs `splitExternalLocalOriginErrors: true`",

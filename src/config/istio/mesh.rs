@@ -22,6 +22,8 @@ pub struct IstioMeshConfig {
     pub auto_mtls: bool,
     /// `defaultHttpRetryPolicy`.
     pub default_retries: Option<Retries>,
+    /// `defaultInboundHttpRetryPolicy` (1.32+).
+    pub default_inbound_retries: Option<Retries>,
     /// `localityLbSetting`.
     pub locality: LocalityLbSetting,
     /// `h2UpgradePolicy: UPGRADE`.
@@ -54,6 +56,7 @@ impl Default for IstioMeshConfig {
             connect_timeout: SimDuration::from_secs(10),
             auto_mtls: true,
             default_retries: None,
+            default_inbound_retries: None,
             locality: LocalityLbSetting::default(),
             h2_upgrade: false,
             default_service_export_to: Vec::new(),

@@ -126,6 +126,18 @@ fn a_gateway_without_virtual_services_answers_nobody() {
 }
 
 #[test]
+fn a_gateway_nobody_serves_is_named() {
+    let said = |config: &MeshConfig| {
+        let assumed = compile(config).assumed;
+        assumed.iter().filter(|a| a.contains("edge/public")).count()
+    };
+    let mut config = edge(vec![server(80, "HTTP", &["*"], None)]);
+    assert_eq!(said(&config), 0);
+    config.gateways[0].selector = labels(&[("istio", "elsewhere")]);
+    assert_eq!(said(&config), 1);
+}
+
+#[test]
 fn a_mesh_virtual_service_means_nothing_to_a_gateway() {
     let mut config = edge(vec![server(80, "HTTP", &["*"], None)]);
     config.virtual_services = vec![virtual_service(

@@ -5,7 +5,7 @@ use crate::config::istio::{
     AuthorizationAction, AuthorizationPolicy, AuthorizationRule, EgressListener, IngressListener,
     PortSpec, Resolution, ServiceEntry, Sidecar,
 };
-use crate::config::k8s::{HorizontalPodAutoscaler, Node};
+use crate::config::k8s::{EndpointSlice, HorizontalPodAutoscaler, Node, SliceEndpoint};
 use crate::control_plane::compile;
 use crate::units::SimDuration;
 use crate::xds::listener::Operation;
@@ -367,4 +367,38 @@ fn an_autoscaler_bounds_the_pods_of_its_target() {
     assert_eq!((inside, unsaid), (4, said - 1));
     config.workloads[0].replicas = Some(9);
     assert_eq!(pods(&config), (5, said));
+}
+
+#[test]
+fn an_address_of_an_unknown_pod_is_held_back() {
+    let endpoint = |address: &str, pod: Option<&str>| SliceEndpoint {
+        addresses: vec![address.into()],
+        ready: true,
+        terminating: None,
+        node: None,
+        zone: None,
+        pod: pod.map(Into::into),
+    };
+    let mut config = shop();
+    let mut web = service("shop", "web", &[("http", 80)]);
+    web.selector.clear();
+    config.services.push(web);
+    config.endpoint_slices = vec![EndpointSlice {
+        meta: meta("shop", "web-1"),
+        service: "web".into(),
+        ports: vec![("http".into(), 8080)],
+        endpoints: vec![
+            endpoint("192.168.0.1", None),
+            endpoint("10.9.9.9", Some("gone")),
+        ],
+    }];
+    let members = |config: &MeshConfig| {
+        let snapshot = compile(config);
+        let cluster = snapshot.clusters.iter().find(|c| c.host.starts_with("web"));
+        let said = snapshot.assumed.iter().any(|a| a.contains("held back"));
+        (cluster.map(|c| c.endpoints.len()), said)
+    };
+    assert_eq!(members(&config), (Some(1), false));
+    config.endpoint_slices[0].endpoints.remove(0);
+    assert_eq!(members(&config), (Some(0), true));
 }

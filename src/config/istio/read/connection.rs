@@ -66,7 +66,8 @@ fn http(f: &Fields<'_>, pool: &mut ConnectionPool) {
 
 /// `outlierDetection` (`validateOutlierDetection`).
 pub(super) fn outlier_detection(f: &Fields<'_>, context: PolicyContext) -> OutlierDetection {
-    if f.get("consecutiveErrors").is_some() && context.level == Level::Top {
+    let old: i64 = f.integer("consecutiveErrors").unwrap_or(0);
+    if old != 0 && context.level == Level::Top {
         let message = "`consecutiveErrors` is deprecated and ignored by every proxy";
         let warning = schema_warning(message);
         let help = "write `consecutive5xxErrors` or `consecutiveGatewayErrors`; as it is, \

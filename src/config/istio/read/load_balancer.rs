@@ -37,7 +37,10 @@ pub(super) fn load_balancer(
         locality: f.object("localityLbSetting", |f| {
             locality(f, context.level, fails_over)
         }),
-        warmup: f.object("warmup", warmup).or(old_warmup),
+        // The block is a word of 1.24; before, the API server dropped it.
+        warmup: (f.object("warmup", warmup))
+            .filter(|_| context.version.at_least(24))
+            .or(old_warmup),
         has_zone_aware: f.get("zoneAwareLbSetting").is_some(),
         origin: f.origin(),
     }

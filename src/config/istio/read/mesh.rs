@@ -36,6 +36,8 @@ pub(in crate::config) fn mesh_config(f: &Fields<'_>, version: IstioVersion) -> I
     let mut mesh = IstioMeshConfig {
         origin: f.origin(),
         default_retries: f.object("defaultHttpRetryPolicy", retries),
+        default_inbound_retries: (f.object("defaultInboundHttpRetryPolicy", retries))
+            .filter(|_| version.at_least(32)),
         default_service_export_to: f.texts("defaultServiceExportTo"),
         default_virtual_service_export_to: f.texts("defaultVirtualServiceExportTo"),
         default_destination_rule_export_to: f.texts("defaultDestinationRuleExportTo"),
