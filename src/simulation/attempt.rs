@@ -2,13 +2,14 @@
 
 use super::event::{Event, Kind};
 use super::plan::{ActionPlan, NIL};
+use super::retrying::Decided;
 use super::world::{Attempt, Fate, Parent, State, TRIED_MAX, World};
 use crate::data_plane::circuit_breaker::Resource;
 use crate::data_plane::conn_pool::{AfterStream, Expired, Retired};
 use crate::data_plane::outlier_detection::TryResult;
-use crate::data_plane::retry::{ResetReason, RetryDecision, TryOutcome, would_retry};
+use crate::data_plane::retry::{ResetReason, TryOutcome};
 use crate::data_plane::{NoTrail, PickContext, Reason, Trail, pick};
-use crate::engine::{Queue, TimerId};
+use crate::engine::Queue;
 use crate::http::{Details, Flags};
 use crate::observe::Stat;
 use crate::units::SimTime;
@@ -237,14 +238,14 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// Breaker and balancer forget the stream.
-    fn release_stream(&mut self, edge: u32, host: u32) {
+    pub(super) fn release_stream(&mut self, edge: u32, host: u32) {
         let edge = &mut self.edges[edge as usize];
         edge.breakers.requests -= 1;
         self.active[(edge.hosts + host) as usize] -= 1;
     }
 
     /// The connection is free again, or closed: HTTP/1.1 has no other way to end a stream early.
-    fn leave_connection(
+    pub(super) fn leave_connection(
         &mut self,
         now: SimTime,
         attempt: &Attempt,
@@ -285,172 +286,6 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
-    /// A try ended without an answer of its pod.
-    pub(super) fn end_try(
-        &mut self,
-        now: SimTime,
-        id: u32,
-        outcome: TryOutcome,
-        queue: &mut Queue<Event>,
-    ) {
-        let decided = self.decide(now, id, outcome, queue);
-        self.conclude(now, id, outcome, decided, queue);
-    }
-
-    /// Retry or not; a back-off is scheduled here.
-    fn decide(
-        &mut self,
-        now: SimTime,
-        id: u32,
-        outcome: TryOutcome,
-        queue: &mut Queue<Event>,
-    ) -> Decided {
-        let plan = self.plan;
-        let call = &mut self.calls[id as usize];
-        let Some(policy) = plan.routes[call.route as usize].retry.as_deref() else {
-            return Decided::End(Flags::NONE);
-        };
-        let edge = &mut self.edges[call.edge as usize];
-        let thresholds = &plan.clusters[edge.cluster as usize].thresholds;
-        let stats = &mut self.record.slots[edge.slot as usize].stats;
-        let wanted = would_retry(policy, &outcome, call.request_sent);
-        let draw = if wanted {
-            Self::draws(call.key ^ u64::from(call.tries), self.keys.backoff).next_u64()
-        } else {
-            0
-        };
-        let decision = call
-            .retry
-            .decide(policy, wanted, &mut edge.breakers, thresholds, draw);
-        let decided = match decision {
-            RetryDecision::No { was_success } => {
-                if was_success {
-                    stats.inc(Stat::RqRetrySuccess);
-                }
-                Decided::End(Flags::NONE)
-            }
-            RetryDecision::LimitExceeded => {
-                stats.inc(Stat::RqRetryLimitExceeded);
-                Decided::End(Flags::URX)
-            }
-            RetryDecision::Overflow => {
-                stats.inc(Stat::RqRetryOverflow);
-                Decided::End(Flags::UO)
-            }
-            RetryDecision::After(delay) => {
-                stats.inc(Stat::RqRetry);
-                stats.inc(Stat::RqRetryBackoffExponential);
-                if let TryOutcome::Response { status, .. } = outcome {
-                    stats.discard(status);
-                }
-                call.state = State::Backoff;
-                queue.push(
-                    now.after(delay),
-                    Event::stamped(Kind::BackoffElapsed, id, call.generation),
-                );
-                Decided::Retry
-            }
-        };
-        if wanted || decision != (RetryDecision::No { was_success: false }) {
-            self.note(id, || Reason::Retry { outcome, decision });
-        }
-        decided
-    }
-
-    /// Answers the call when nothing is tried again.
-    fn conclude(
-        &mut self,
-        now: SimTime,
-        id: u32,
-        outcome: TryOutcome,
-        decided: Decided,
-        queue: &mut Queue<Event>,
-    ) {
-        let Decided::End(extra) = decided else { return };
-        let (status, flags, details) = match outcome {
-            TryOutcome::Response { status, .. } => (status, Flags::NONE, Details::ViaUpstream),
-            TryOutcome::Reset(reason) => reason.reply(),
-        };
-        self.finish(now, id, status, flags.with(extra), details, queue);
-    }
-
-    pub(super) fn on_backoff_elapsed(
-        &mut self,
-        now: SimTime,
-        id: u32,
-        generation: u32,
-        queue: &mut Queue<Event>,
-    ) {
-        let call = &self.calls[id as usize];
-        if call.generation == generation && call.state == State::Backoff {
-            self.begin_try(now, id, queue);
-        }
-    }
-
-    pub(super) fn on_attempt_timed_out(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        let plan = self.plan;
-        let call = &mut self.calls[id as usize];
-        call.try_timer = TimerId::NONE;
-        let (edge, host, route) = (call.edge, call.host, call.route);
-        let slot = self.edges[edge as usize].slot;
-        self.record.slots[slot as usize]
-            .stats
-            .inc(Stat::RqPerTryTimeout);
-        let after = plan.routes[route as usize]
-            .per_try_timeout
-            .unwrap_or_default();
-        self.note(id, || Reason::Timeout {
-            per_try: true,
-            after,
-        });
-        self.abandon_attempt(now, id, queue);
-        self.on_try_result(now, edge, host, TryResult::Timeout, queue);
-        self.end_try(now, id, TryOutcome::Reset(ResetReason::LocalReset), queue);
-    }
-
-    pub(super) fn on_request_timed_out(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        let plan = self.plan;
-        let call = &mut self.calls[id as usize];
-        call.route_timer = TimerId::NONE;
-        let (edge, host, state, route) = (call.edge, call.host, call.state, call.route);
-        let after = plan.routes[route as usize].timeout.unwrap_or_default();
-        self.note(id, || Reason::Timeout {
-            per_try: false,
-            after,
-        });
-        let slot = self.edges[edge as usize].slot;
-        match state {
-            State::InFlight => {
-                self.record.slots[slot as usize].stats.inc(Stat::RqTimeout);
-                self.abandon_attempt(now, id, queue);
-                self.on_try_result(now, edge, host, TryResult::Timeout, queue);
-            }
-            State::Pending => {
-                self.record.slots[slot as usize].stats.inc(Stat::RqTimeout);
-                self.leave_pending(id);
-            }
-            State::Free | State::Held | State::Backoff | State::Returning => {}
-        }
-        self.finish(now, id, 504, Flags::UT, Details::ResponseTimeout, queue);
-    }
-
-    /// The proxy gives its try up: the stream is reset, the pod goes on working.
-    pub(super) fn abandon_attempt(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        let call = &mut self.calls[id as usize];
-        let attempt_id = std::mem::replace(&mut call.attempt, NIL);
-        queue.cancel(std::mem::take(&mut call.try_timer));
-        let attempt = self.attempts[attempt_id as usize];
-        self.attempts[attempt_id as usize].call = NIL;
-        self.release_stream(attempt.edge, attempt.host);
-        self.leave_connection(now, &attempt, StreamEnd::ResetByUs, queue);
-        self.abandon_gate(now, attempt_id, queue);
-        if attempt.fate == Fate::Hang && attempt.serving {
-            // Nothing would ever end it: the pod notices that its peer is gone.
-            self.leave_pod(now, attempt_id, queue);
-            self.free_attempts.push(attempt_id);
-        }
-    }
-
     /// Index of the workload behind a try among its cluster's targets.
     pub(super) fn target_of(&self, attempt: &Attempt) -> u32 {
         let plan = self.plan;
@@ -470,18 +305,9 @@ impl<T: Trail> World<'_, T> {
     }
 }
 
-/// What was decided about a try that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decided {
-    /// Tried again after a back-off that is scheduled.
-    Retry,
-    /// The call ends, with these flags beside the outcome's own.
-    End(Flags),
-}
-
 /// How a stream on a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StreamEnd {
+pub(super) enum StreamEnd {
     /// The whole answer came.
     Complete,
     /// This proxy gave it up.

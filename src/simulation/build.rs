@@ -2,22 +2,16 @@
 //! whatever cannot be run is said, all at once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::build_route::Routes;
-use super::plan::{
-    App, CallPlan, DrawnValue, IN_FLIGHT_MAX, LoadPlan, MixPlan, NIL, Plan, PodPlan,
-};
-use super::resolve::{RequestClass, Resolver};
-use crate::config::scenario::{
-    HeaderValue, Load, LoadSource, LoadStyle, Model, Scenario, StepSpec, WorkloadModel,
-};
+use super::plan::{App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan};
+use super::resolve::Resolver;
+use crate::config::scenario::{Model, Scenario, StepSpec, WorkloadModel};
 use crate::diagnostic::{Class, Diagnostic, Place};
-use crate::http::Headers;
 use crate::network::Distances;
 use crate::units::{Fraction, Origin};
 use crate::workload::Limits;
-use crate::xds::{Locality, Name, ProxyKind, Snapshot};
+use crate::xds::{Locality, Name, Snapshot};
 
 /// Marks a header value that is drawn for every request.
 pub(super) const DRAWN: &str = "\u{1}drawn";
@@ -38,7 +32,7 @@ pub(super) struct Builder<'a> {
     /// External apps by host.
     pub(super) externals: BTreeMap<String, u32>,
     /// Texts before the numbers of drawn headers.
-    prefixes: Vec<Name>,
+    pub(super) prefixes: Vec<Name>,
     pub(super) assumed: Vec<String>,
     pub(super) warnings: Vec<String>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -256,166 +250,6 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Index of the text before a drawn number.
-    fn prefix(&mut self, text: &Name) -> u32 {
-        let at = self.prefixes.iter().position(|p| p == text);
-        at.unwrap_or_else(|| {
-            self.prefixes.push(text.clone());
-            self.prefixes.len() - 1
-        }) as u32
-    }
-
-    /// One load, its kinds of request routed.
-    fn load(&mut self, load: &Load, routes: &mut Routes) -> Option<LoadPlan> {
-        let (from, pods, workload, outside) = self.load_source(load)?;
-        let entries: Vec<(u64, RequestClass, Option<DrawnValue>)> = if load.mix.is_empty() {
-            let (class, drawn) = request_class(load, None);
-            vec![(1, class, drawn)]
-        } else {
-            load.mix
-                .iter()
-                .filter(|entry| entry.weight > 0)
-                .map(|entry| {
-                    let (class, drawn) = request_class(load, Some(entry));
-                    (u64::from(entry.weight), class, drawn)
-                })
-                .collect()
-        };
-        let mix: Vec<MixPlan> = entries
-            .into_iter()
-            .map(|(weight, class, drawn)| MixPlan {
-                weight,
-                route: routes.plan(self, workload, &from, &class),
-                class,
-                prefix: drawn.as_ref().map_or(NIL, |d| self.prefix(&d.prefix)),
-                drawn,
-            })
-            .collect();
-        let think = match &load.style {
-            LoadStyle::Closed {
-                think: Some(think), ..
-            } => Some(think.sampler()),
-            _ => None,
-        };
-        Some(LoadPlan {
-            name: load.name.to_string(),
-            from,
-            app: workload,
-            url: load.url.to_string(),
-            pods,
-            style: load.style.clone(),
-            think,
-            mix_total: mix.iter().map(|m| m.weight).sum(),
-            mix,
-            timeout: load.timeout,
-            outside,
-        })
-    }
-
-    /// (name, client pods, client workload for routing, the ways from a client outside to them).
-    fn load_source(
-        &mut self,
-        load: &Load,
-    ) -> Option<(String, Vec<u32>, u32, Vec<crate::network::Link>)> {
-        match &load.from {
-            LoadSource::Workload { name, .. } => {
-                let Some(app) = self.apps.iter().position(|a| a.name == **name) else {
-                    let names: Vec<&str> = self.apps.iter().map(|a| a.name.as_str()).collect();
-                    let help = nearest(name, &names).map_or_else(
-                        || "name a workload of the manifests as `namespace/name`, or use `from: outside`".to_owned(),
-                        |near| format!("did you mean `{near}`?"),
-                    );
-                    let message = format!(
-                        "load `{}` comes from `{name}`, which is no workload of the manifests",
-                        load.name
-                    );
-                    self.fail("TT-UNKNOWN-WORKLOAD", load.origin, message).help = Some(help);
-                    return None;
-                };
-                let pods = self.apps[app].pods.clone();
-                if pods.is_empty() {
-                    let message = format!(
-                        "load `{}` comes from `{name}`, which has no pods",
-                        load.name
-                    );
-                    self.fail("TT-NO-PODS", load.origin, message).help =
-                        Some("set its `replicas` to 1 or more".into());
-                    return None;
-                }
-                Some((name.to_string(), pods, app as u32, Vec::new()))
-            }
-            LoadSource::Outside { locality, via } => {
-                self.outside_source(load, locality, via.as_ref())
-            }
-        }
-    }
-
-    fn outside_source(
-        &mut self,
-        load: &Load,
-        locality: &Locality,
-        via: Option<&Name>,
-    ) -> Option<(String, Vec<u32>, u32, Vec<crate::network::Link>)> {
-        let gateways: Vec<u32> = self
-            .snapshot
-            .workloads
-            .iter_ids()
-            .filter(|(_, w)| w.proxy == ProxyKind::Gateway && !w.pods.is_empty())
-            .map(|(id, _)| id.index() as u32)
-            .collect();
-        let chosen = match via {
-            Some(via) => {
-                let found = gateways
-                    .iter()
-                    .copied()
-                    .find(|g| self.apps[*g as usize].name == **via);
-                if found.is_none() {
-                    let names: Vec<String> = gateways
-                        .iter()
-                        .map(|g| self.apps[*g as usize].name.clone())
-                        .collect();
-                    let message = format!(
-                        "load `{}` goes through `{via}`, which is no gateway of the manifests",
-                        load.name
-                    );
-                    let help = if names.is_empty() {
-                        "the manifests hold no gateway workload (a Deployment whose pods are injected with the gateway template)".to_owned()
-                    } else {
-                        format!("gateways: {}", names.join(", "))
-                    };
-                    self.fail("TT-UNKNOWN-GATEWAY", load.origin, message).help = Some(help);
-                    return None;
-                }
-                found
-            }
-            None if gateways.len() == 1 => Some(gateways[0]),
-            None => None,
-        };
-        if let Some(gateway) = chosen {
-            let pods = self.apps[gateway as usize].pods.clone();
-            let links = pods.iter().map(|pod| {
-                let there = &self.pods[*pod as usize].locality;
-                self.distances.link(locality, there)
-            });
-            let links = links.collect();
-            return Some((
-                format!("outside via {}", self.apps[gateway as usize].name),
-                pods,
-                gateway,
-                links,
-            ));
-        }
-        // A client of plain Kubernetes: an external app of its own, without a proxy.
-        let app = self.external(&format!("client {}", load.name));
-        let pods = self.apps[app as usize].pods.clone();
-        let place = self.place(locality);
-        for pod in &pods {
-            self.pods[*pod as usize].locality = locality.clone();
-            self.pods[*pod as usize].place = place;
-        }
-        Some(("outside".to_owned(), pods, app, Vec::new()))
-    }
-
     /// The Model's entry of an app, or its defaults.
     pub(super) fn behaviour(&self, app: u32) -> &'a WorkloadModel {
         self.model
@@ -501,71 +335,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The class of a load's request, headers of the mix entry added; a drawn header gets a marker.
-fn request_class(
-    load: &Load,
-    entry: Option<&crate::config::scenario::MixEntry>,
-) -> (RequestClass, Option<DrawnValue>) {
-    let mut headers = Headers::new();
-    let mut drawn = None;
-    for (name, value) in load
-        .headers
-        .iter()
-        .chain(entry.iter().flat_map(|e| &e.headers))
-    {
-        set_header(&mut headers, name, value, &mut drawn);
-    }
-    let url = entry
-        .and_then(|e| e.url.clone())
-        .unwrap_or_else(|| load.url.clone());
-    let method = entry
-        .and_then(|e| e.method.clone())
-        .unwrap_or_else(|| load.method.clone());
-    (RequestClass::new(url, &method, headers), drawn)
-}
-
-/// Sets a header, or its marker when it is drawn.
-pub(super) fn set_header(
-    headers: &mut Headers,
-    name: &str,
-    value: &HeaderValue,
-    drawn: &mut Option<DrawnValue>,
-) {
-    match value {
-        HeaderValue::Text(text) => headers.set(name, text),
-        HeaderValue::Uniform { prefix, count } => {
-            headers.set(name, DRAWN);
-            *drawn = Some(DrawnValue {
-                prefix: prefix.clone(),
-                count: (*count).max(1),
-                cumulated: Arc::from([]),
-            });
-        }
-        HeaderValue::Zipf {
-            prefix,
-            count,
-            exponent,
-        } => {
-            headers.set(name, DRAWN);
-            let mut sum = 0.0;
-            // A table of a million entries is the most that is kept; beyond it the tail has no visible weight.
-            let cumulated: Vec<f64> = (1..=(*count).clamp(1, 1_000_000))
-                .map(|k| {
-                    sum += libm::pow(k as f64, -exponent);
-                    sum
-                })
-                .collect();
-            *drawn = Some(DrawnValue {
-                prefix: prefix.clone(),
-                count: cumulated.len() as u64,
-                cumulated: cumulated.into(),
-            });
-        }
-    }
-}
-
 /// The name within edit distance 3, nearest first.
-fn nearest<'n>(wanted: &str, names: &[&'n str]) -> Option<&'n str> {
+pub(super) fn nearest<'n>(wanted: &str, names: &[&'n str]) -> Option<&'n str> {
     let near = names.iter().map(|n| (distance(wanted, n), *n)).min();
     near.filter(|(d, _)| *d <= 3).map(|(_, n)| n)
 }

@@ -1,20 +1,28 @@
 //! The only room that knows engine and mesh.
+mod answer;
 mod arrival;
 mod attempt;
 mod build;
 mod build_cluster;
+mod build_load;
 mod build_route;
+mod build_weighted;
+mod call_graph;
 mod connect;
 mod dispatch;
 mod ejection;
 mod event;
 mod outcome;
 mod plan;
+mod records;
 mod request;
 pub mod resolve;
+mod retrying;
 mod run;
 mod sidecar;
 mod story;
+mod timeouts;
+mod upstream;
 mod work;
 mod world;
 pub use build::prepare;

@@ -1,0 +1,186 @@
+//! The end of a call: statistics, then whoever waits for it (a load, an application, nobody).
+
+use super::event::{Event, Kind};
+use super::plan::{ActionPlan, NIL, RoutePlan};
+use super::world::{Call, Parent, State, World};
+use crate::config::scenario::OnError;
+use crate::data_plane::Trail;
+use crate::engine::Queue;
+use crate::http::{Details, Flags};
+use crate::observe::Stat;
+use crate::observe::recorder::RootEnd;
+use crate::units::SimTime;
+
+impl<T: Trail> World<'_, T> {
+    /// The call is over: statistics, then whoever waits for it.
+    pub(super) fn finish(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        status: u16,
+        flags: Flags,
+        details: Details,
+        queue: &mut Queue<Event>,
+    ) {
+        let plan = self.plan;
+        let call = &mut self.calls[id as usize];
+        queue.cancel(std::mem::take(&mut call.route_timer));
+        queue.cancel(std::mem::take(&mut call.try_timer));
+        call.status = status;
+        call.flags = call.flags.with(flags);
+        call.details = details;
+        let route = &plan.routes[call.route as usize];
+        if !route.has_proxy {
+            // Nobody writes flags where no Envoy is: connection failures are all a client sees.
+            call.flags = Flags::NONE;
+            if status >= 500 && details != Details::ViaUpstream {
+                call.status = 0;
+            }
+            call.details = Details::NoProxy;
+        }
+        let call = *call;
+        if call.edge != NIL {
+            let edge = &mut self.edges[call.edge as usize];
+            self.calls[id as usize].retry.release(&mut edge.breakers);
+            let slot = &mut self.record.slots[edge.slot as usize];
+            if !call.flags.has(Flags::DC) {
+                slot.stats.complete(call.status);
+                slot.latency.record(now.since(call.started));
+            }
+            if route.is_shadow {
+                slot.stats.inc(Stat::InternalRq);
+            }
+        }
+        let row = self.row_of(&call, route);
+        self.record.call_ended(
+            row,
+            call.tries,
+            call.status,
+            call.flags,
+            now.since(call.started),
+        );
+        match call.parent {
+            Parent::Root { load, .. } => match plan.loads[load as usize].link_to(call.pod) {
+                // A client that left is not waiting for the answer.
+                Some(link) if !call.flags.has(Flags::DC) => {
+                    let delay = plan
+                        .distances
+                        .sampler(link)
+                        .sample(&mut Self::draws(call.key, self.keys.back));
+                    self.calls[id as usize].state = State::Returning;
+                    let event = Event::stamped(Kind::ReachedOutside, id, call.generation);
+                    queue.push(now.after(delay), event);
+                }
+                _ => self.end_root(now, id, queue),
+            },
+            Parent::Attempt {
+                attempt,
+                call: number,
+            } => {
+                queue.cancel(call.app_timer);
+                self.free_call(id);
+                self.call_returned(now, attempt, number, call.status, queue);
+            }
+            Parent::Shadow => self.free_call(id),
+        }
+    }
+
+    pub(super) fn on_reached_outside(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        generation: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        if self.calls[id as usize].generation == generation {
+            self.end_root(now, id, queue);
+        }
+    }
+
+    pub(super) fn end_root(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let call = self.calls[id as usize];
+        queue.cancel(call.app_timer);
+        let Parent::Root { load, user } = call.parent else {
+            return;
+        };
+        let pod = if call.host == NIL || call.edge == NIL {
+            NIL
+        } else {
+            self.host_pod(call.edge, call.host)
+        };
+        self.record.root_ended(
+            now,
+            &RootEnd {
+                client: load,
+                number: call.number,
+                at: call.started,
+                duration: now.since(call.started),
+                status: call.status,
+                flags: call.flags,
+                details: call.details,
+                attempts: call.tries,
+                route: call.route,
+                weighted: call.weighted,
+                pod,
+                answered: call.details == Details::ViaUpstream
+                    || (call.details == Details::NoProxy && call.status != 0),
+            },
+        );
+        self.roots_open -= 1;
+        self.free_call(id);
+        if user != NIL {
+            self.user_done(now, user, queue);
+        }
+    }
+
+    /// Pod behind a host of an edge.
+    pub(super) fn host_pod(&self, edge: u32, host: u32) -> u32 {
+        let cluster = self.edges[edge as usize].cluster;
+        self.plan.clusters[cluster as usize].hosts[host as usize].pod
+    }
+
+    /// The row a call is counted under.
+    fn row_of(&self, call: &Call, route: &RoutePlan) -> u32 {
+        let ActionPlan::Forward { clusters, .. } = &route.action else {
+            return route.row;
+        };
+        if call.weighted == NIL {
+            return route.row;
+        }
+        let chosen = &clusters[call.weighted as usize];
+        if call.host == NIL || call.edge == NIL {
+            return chosen.row;
+        }
+        let app = self.plan.pods[self.host_pod(call.edge, call.host) as usize].app;
+        chosen
+            .targets
+            .iter()
+            .find(|t| t.app == app)
+            .map_or(chosen.row, |t| t.row)
+    }
+
+    /// A call of an application came back.
+    pub(super) fn call_returned(
+        &mut self,
+        now: SimTime,
+        attempt: u32,
+        number: u32,
+        status: u16,
+        queue: &mut Queue<Event>,
+    ) {
+        let plan = self.plan;
+        let server = &mut self.attempts[attempt as usize];
+        server.outstanding -= 1;
+        if status == 0 || status >= 500 {
+            let app = plan.pods[server.pod as usize].app;
+            if let OnError::Fail(answer) = plan.apps[app as usize].calls[number as usize].on_error
+                && server.status == 0
+            {
+                server.status = answer;
+            }
+        }
+        if server.outstanding == 0 {
+            self.next_step(now, attempt, queue);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The weighted clusters of a route, with the workloads behind each.
+
+use super::build::Builder;
+use super::build_cluster::SlotKey;
+use super::build_route::{Routes, Sender, forward_action, placeholder};
+use super::plan::{Inbound, NIL, RoutePlan, Target, WeightedPlan};
+use super::resolve::RequestClass;
+use super::upstream::Upstream;
+use crate::units::Origin;
+use crate::xds::cluster::ClusterKind;
+use crate::xds::route::WeightedCluster;
+use crate::xds::{Name, WorkloadId};
+
+impl Routes {
+    pub(super) fn tcp(
+        &mut self,
+        builder: &mut Builder<'_>,
+        id: u32,
+        sender: &Sender<'_>,
+        clusters: &[(Name, u32)],
+    ) -> RoutePlan {
+        let plans = clusters
+            .iter()
+            .enumerate()
+            .map(|(index, (name, weight))| {
+                let weighted = WeightedCluster {
+                    name: name.clone(),
+                    weight: *weight,
+                    request_headers: crate::xds::route::HeaderOps::default(),
+                    response_headers: crate::xds::route::HeaderOps::default(),
+                    origin: Origin::BUILT_IN,
+                };
+                self.weighted(
+                    builder,
+                    id,
+                    sender,
+                    &weighted,
+                    0,
+                    sender.class.clone(),
+                    index,
+                )
+            })
+            .collect();
+        RoutePlan {
+            row: self.row(sender, "-", "-"),
+            path: sender.class.url.path.to_string(),
+            action: forward_action(plans),
+            ..placeholder()
+        }
+    }
+
+    /// What Kubernetes alone does: a random ready endpoint of the Service.
+    pub(super) fn without_proxy(
+        &mut self,
+        builder: &mut Builder<'_>,
+        id: u32,
+        sender: &Sender<'_>,
+    ) -> RoutePlan {
+        let upstream = Upstream::of_service(builder, sender.app, sender.class);
+        let key = SlotKey {
+            app: sender.app,
+            cluster: upstream.name.to_string(),
+            host: sender.class.url.host.to_string(),
+        };
+        let plan = self.targets(
+            builder,
+            id,
+            sender,
+            key,
+            upstream,
+            1,
+            sender.class.clone(),
+            0,
+        );
+        RoutePlan {
+            row: self.row(sender, "-", "-"),
+            path: sender.class.url.path.to_string(),
+            action: forward_action(vec![plan]),
+            has_proxy: false,
+            ..placeholder()
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one weighted cluster with everything it is made from"
+    )]
+    pub(super) fn weighted(
+        &mut self,
+        builder: &mut Builder<'_>,
+        id: u32,
+        sender: &Sender<'_>,
+        weighted: &WeightedCluster,
+        not_found: u16,
+        class: RequestClass,
+        index: usize,
+    ) -> WeightedPlan {
+        let snapshot = builder.snapshot;
+        let tables = snapshot.workloads[WorkloadId::new(sender.app as usize)]
+            .tables
+            .map(|id| &snapshot.tables[id]);
+        let cluster = tables
+            .and_then(|t| snapshot.cluster_named(t, &weighted.name))
+            .map(|id| &snapshot.clusters[id]);
+        let passthrough = &*weighted.name == "PassthroughCluster";
+        let own_choice =
+            |c: &crate::xds::Cluster| c.kind == ClusterKind::OriginalDst && c.endpoints.is_empty();
+        let upstream = match cluster {
+            None if passthrough => Some(Upstream::passthrough(builder, sender.app, sender.class)),
+            None => None,
+            Some(cluster) if passthrough || own_choice(cluster) => {
+                Some(Upstream::passthrough(builder, sender.app, sender.class).renamed(cluster))
+            }
+            Some(cluster) => Some(Upstream::of_cluster(builder, cluster)),
+        };
+        let Some(upstream) = upstream else {
+            return WeightedPlan {
+                weight: u64::from(weighted.weight),
+                name: weighted.name.clone(),
+                slot: NIL,
+                position: NIL,
+                not_found_status: not_found,
+                path: class.url.path.to_string(),
+                hash: Vec::new(),
+                targets: Vec::new(),
+                row: self.row(sender, &weighted.name, "-"),
+            };
+        };
+        let host = if upstream.by_host {
+            sender.class.url.host.to_string()
+        } else {
+            String::new()
+        };
+        let key = SlotKey {
+            app: sender.app,
+            cluster: weighted.name.to_string(),
+            host,
+        };
+        self.targets(
+            builder,
+            id,
+            sender,
+            key,
+            upstream,
+            u64::from(weighted.weight),
+            class,
+            index,
+        )
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one weighted cluster with everything it is made from"
+    )]
+    fn targets(
+        &mut self,
+        builder: &mut Builder<'_>,
+        id: u32,
+        sender: &Sender<'_>,
+        key: SlotKey,
+        upstream: Upstream,
+        weight: u64,
+        class: RequestClass,
+        index: usize,
+    ) -> WeightedPlan {
+        let name = upstream.name.clone();
+        let http2 = upstream.is_http2();
+        let mut targets: Vec<Target> = Vec::new();
+        for endpoint in &upstream.hosts {
+            let app = builder.pods[endpoint.pod as usize].app;
+            if targets
+                .iter()
+                .any(|t| t.app == app && t.port == endpoint.port)
+            {
+                continue;
+            }
+            let mut inbound = Upstream::inbound(builder, sender.app, app, endpoint, &class);
+            if inbound == Inbound::Forward(NIL) {
+                inbound = Inbound::Forward(self.inbound_plan(builder, app, endpoint.port, http2));
+            }
+            let to = builder.apps[app as usize].name.clone();
+            let row = self.row(sender, &name, &to);
+            targets.push(Target {
+                app,
+                port: endpoint.port,
+                children: NIL,
+                inbound,
+                row,
+            });
+            self.calls
+                .entry((sender.app, app))
+                .or_insert(Origin::BUILT_IN);
+        }
+        let path = class.url.path.to_string();
+        let (slot, position) = self.slots.slot(key, upstream);
+        self.open.push((id, index, class));
+        WeightedPlan {
+            weight,
+            row: self.row(sender, &name, "-"),
+            name,
+            slot,
+            position,
+            not_found_status: 503,
+            path,
+            hash: Vec::new(),
+            targets,
+        }
+    }
+}

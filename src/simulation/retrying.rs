@@ -1,0 +1,123 @@
+//! A try has ended: tried again after a back-off, or the call's answer.
+
+use super::event::{Event, Kind};
+use super::world::{State, World};
+use crate::data_plane::retry::{RetryDecision, TryOutcome, would_retry};
+use crate::data_plane::{Reason, Trail};
+use crate::engine::Queue;
+use crate::http::{Details, Flags};
+use crate::observe::Stat;
+use crate::units::SimTime;
+
+/// What was decided about a try that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decided {
+    /// Tried again after a back-off that is scheduled.
+    Retry,
+    /// The call ends, with these flags beside the outcome's own.
+    End(Flags),
+}
+
+impl<T: Trail> World<'_, T> {
+    /// A try ended without an answer of its pod.
+    pub(super) fn end_try(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        outcome: TryOutcome,
+        queue: &mut Queue<Event>,
+    ) {
+        let decided = self.decide(now, id, outcome, queue);
+        self.conclude(now, id, outcome, decided, queue);
+    }
+
+    /// Retry or not; a back-off is scheduled here.
+    pub(super) fn decide(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        outcome: TryOutcome,
+        queue: &mut Queue<Event>,
+    ) -> Decided {
+        let plan = self.plan;
+        let call = &mut self.calls[id as usize];
+        let Some(policy) = plan.routes[call.route as usize].retry.as_deref() else {
+            return Decided::End(Flags::NONE);
+        };
+        let edge = &mut self.edges[call.edge as usize];
+        let thresholds = &plan.clusters[edge.cluster as usize].thresholds;
+        let stats = &mut self.record.slots[edge.slot as usize].stats;
+        let wanted = would_retry(policy, &outcome, call.request_sent);
+        let draw = if wanted {
+            Self::draws(call.key ^ u64::from(call.tries), self.keys.backoff).next_u64()
+        } else {
+            0
+        };
+        let decision = call
+            .retry
+            .decide(policy, wanted, &mut edge.breakers, thresholds, draw);
+        let decided = match decision {
+            RetryDecision::No { was_success } => {
+                if was_success {
+                    stats.inc(Stat::RqRetrySuccess);
+                }
+                Decided::End(Flags::NONE)
+            }
+            RetryDecision::LimitExceeded => {
+                stats.inc(Stat::RqRetryLimitExceeded);
+                Decided::End(Flags::URX)
+            }
+            RetryDecision::Overflow => {
+                stats.inc(Stat::RqRetryOverflow);
+                Decided::End(Flags::UO)
+            }
+            RetryDecision::After(delay) => {
+                stats.inc(Stat::RqRetry);
+                stats.inc(Stat::RqRetryBackoffExponential);
+                if let TryOutcome::Response { status, .. } = outcome {
+                    stats.discard(status);
+                }
+                call.state = State::Backoff;
+                queue.push(
+                    now.after(delay),
+                    Event::stamped(Kind::BackoffElapsed, id, call.generation),
+                );
+                Decided::Retry
+            }
+        };
+        if wanted || decision != (RetryDecision::No { was_success: false }) {
+            self.note(id, || Reason::Retry { outcome, decision });
+        }
+        decided
+    }
+
+    /// Answers the call when nothing is tried again.
+    pub(super) fn conclude(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        outcome: TryOutcome,
+        decided: Decided,
+        queue: &mut Queue<Event>,
+    ) {
+        let Decided::End(extra) = decided else { return };
+        let (status, flags, details) = match outcome {
+            TryOutcome::Response { status, .. } => (status, Flags::NONE, Details::ViaUpstream),
+            TryOutcome::Reset(reason) => reason.reply(),
+        };
+        self.finish(now, id, status, flags.with(extra), details, queue);
+    }
+
+    pub(super) fn on_backoff_elapsed(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        generation: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        let call = &self.calls[id as usize];
+        if call.generation == generation && call.state == State::Backoff {
+            self.begin_try(now, id, queue);
+        }
+    }
+}
