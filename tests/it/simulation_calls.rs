@@ -1,0 +1,126 @@
+//! Applications that call others: order, failures, timeouts, and headers that travel along.
+
+use towtank::observe::Record;
+
+use crate::runs_support::{load, millis, outcomes};
+use crate::theory_support::Mesh;
+
+/// `server` with these `calls`; `slow` takes 20 ms, `quick` 5 ms, `broken` fails.
+fn calling(calls: &str) -> Mesh {
+    Mesh::new()
+        .pods(
+            "server",
+            "server",
+            1,
+            &format!("{{serviceTime: 1ms, propagate: [user], calls: {calls}}}"),
+        )
+        .pods("slow", "slow", 1, "{serviceTime: 20ms}")
+        .pods("quick", "quick", 1, "{serviceTime: 5ms}")
+        .pods(
+            "broken",
+            "broken",
+            1,
+            "{serviceTime: 5ms, errors: [{status: 503, rate: 100%}]}",
+        )
+}
+
+/// (status, milliseconds) of one request, and the requests that `quick` got.
+fn answer(calls: &str) -> (u16, u64, u64) {
+    let record = calling(calls)
+        .case(&load("connections: 1, requests: 1"))
+        .run();
+    let only = &record.requests[0];
+    (only.status, millis(only), served(&record, "t/quick"))
+}
+
+fn served(record: &Record, name: &str) -> u64 {
+    let pods = record.endpoints.iter().filter(|e| e.workload == name);
+    pods.map(|e| e.requests).sum()
+}
+
+#[test]
+fn steps_run_in_order_and_parallel_calls_at_once() {
+    let sequence = "['http://slow:8080/', 'http://quick:8080/']";
+    assert_eq!(answer(sequence), (200, 26, 1));
+    let parallel = "[{parallel: ['http://slow:8080/', 'http://quick:8080/']}]";
+    assert_eq!(answer(parallel), (200, 21, 1));
+    let both = "[{parallel: ['http://slow:8080/', 'http://quick:8080/']}, 'http://quick:8080/']";
+    assert_eq!(answer(both), (200, 26, 2));
+}
+
+#[test]
+fn a_failed_call_fails_its_caller_unless_that_is_ignored() {
+    let then = |on_error: &str| {
+        format!("[{{url: 'http://broken:8080/'{on_error}}}, 'http://quick:8080/']")
+    };
+    assert_eq!(answer(&then("")), (500, 6, 0), "the next step is not begun");
+    assert_eq!(answer(&then(", onError: {fail: 502}")), (502, 6, 0));
+    assert_eq!(answer(&then(", onError: ignore")), (200, 11, 1));
+    let parallel =
+        "[{parallel: ['http://broken:8080/', 'http://slow:8080/']}, 'http://quick:8080/']";
+    assert_eq!(
+        answer(parallel),
+        (500, 21, 0),
+        "the step ends when all have ended"
+    );
+}
+
+#[test]
+fn an_application_may_give_up_and_the_server_works_on() {
+    let calls = "[{url: 'http://slow:8080/', timeout: 8ms, onError: ignore}, 'http://quick:8080/']";
+    assert_eq!(answer(calls), (200, 14, 1));
+    let calls = "[{url: 'http://slow:8080/', timeout: 8ms}, 'http://quick:8080/']";
+    let record = calling(calls)
+        .case(&load("connections: 1, requests: 5"))
+        .run();
+    assert_eq!(outcomes(&record), ["500 - via_upstream ×5"]);
+    let slow = record
+        .workloads
+        .iter()
+        .find(|w| w.name == "t/slow")
+        .unwrap();
+    assert_eq!((slow.requests, slow.errors), (5, 0));
+    let row = record.edges.iter().find(|e| e.from == "t/server").unwrap();
+    assert_eq!((row.flags["DC"], row.statuses["0"]), (5, 5));
+}
+
+#[test]
+fn only_named_headers_travel_along() {
+    let run = |header: &str| {
+        let mesh = calling("[{url: 'http://quick:8080/', onError: {fail: 599}}]").manifest(&format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: quick, namespace: t}}\nspec:\n  hosts: [quick]\n  http:\n  - match: [{{headers: {{{header}: {{exact: tester}}}}}}]\n    directResponse: {{status: 503}}\n  - route: [{{destination: {{host: quick}}}}]\n"
+        ));
+        let scenario = load(&format!(
+            "connections: 1, requests: 2, headers: {{{header}: tester}}"
+        ));
+        mesh.case(&scenario).run().requests[0].status
+    };
+    assert_eq!((run("user"), run("other")), (599, 200));
+}
+
+#[test]
+fn a_full_queue_answers_503() {
+    let mesh = Mesh::new().pods(
+        "server",
+        "server",
+        1,
+        "{concurrency: 1, queue: 2, serviceTime: 10ms}",
+    );
+    let record = mesh.case(&load("connections: 5, requests: 5")).run();
+    assert_eq!(
+        outcomes(&record),
+        ["200 - via_upstream ×3", "503 - via_upstream ×2"]
+    );
+    let mut waits: Vec<u64> = record.requests.iter().map(millis).collect();
+    waits.sort_unstable();
+    assert_eq!(waits, [0, 0, 10, 20, 30]);
+    let server = record
+        .workloads
+        .iter()
+        .find(|w| w.name == "t/server")
+        .unwrap();
+    assert_eq!(
+        (server.requests, server.rejected, server.queue_max),
+        (3, 2, 2)
+    );
+}
