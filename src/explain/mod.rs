@@ -3,5 +3,7 @@
 //! Knows the tables and what the reasons mean; decides nothing.
 
 pub mod narrate;
+mod refusal;
+mod settings;
 
 pub use narrate::narrate;

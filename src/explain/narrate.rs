@@ -5,13 +5,14 @@ use crate::data_plane::retry::{RetryDecision, TryOutcome};
 use crate::data_plane::trail::{DomainMatch, PickWhy};
 use crate::simulation::Story;
 use crate::units::{Origin, SimDuration};
-use crate::xds::route::{AbortStatus, Fault, Forward, Rewrite};
+use crate::xds::route::{AbortStatus, Fault, Forward};
 use crate::xds::{Action, LbPolicy, Route, Snapshot, VirtualHost};
 
 /// One sentence per decision, in the order in which they were made.
 pub fn narrate(snapshot: &Snapshot, story: &Story) -> Vec<String> {
     let teller = Teller { snapshot, story };
     let mut sentences: Vec<String> = Vec::new();
+    sentences.extend(teller.entrance());
     if story.route_config.is_none() {
         sentences.push(teller.without_http());
     }
@@ -21,13 +22,14 @@ pub fn narrate(snapshot: &Snapshot, story: &Story) -> Vec<String> {
             sentences.extend(teller.settings());
         }
     }
+    sentences.extend(teller.refused());
     sentences.push(teller.end());
     sentences
 }
 
-struct Teller<'a> {
-    snapshot: &'a Snapshot,
-    story: &'a Story,
+pub(super) struct Teller<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) story: &'a Story,
 }
 
 impl Teller<'_> {
@@ -44,12 +46,12 @@ impl Teller<'_> {
         self.vhost(vhost)?.routes.get(index)
     }
 
-    fn matched(&self) -> Option<&Route> {
+    pub(super) fn matched(&self) -> Option<&Route> {
         let (vhost, route) = self.story.route?;
         self.vhost(vhost)?.routes.get(route)
     }
 
-    fn forward(&self) -> Option<&Forward> {
+    pub(super) fn forward(&self) -> Option<&Forward> {
         match &self.matched()?.action {
             Action::Forward(forward) => Some(forward),
             _ => None,
@@ -61,7 +63,7 @@ impl Teller<'_> {
     }
 
     /// ` (vs.yaml:12)`, or nothing for built-in defaults.
-    fn at(&self, origin: Origin) -> String {
+    pub(super) fn at(&self, origin: Origin) -> String {
         if origin.is_built_in() {
             String::new()
         } else {
@@ -153,7 +155,7 @@ impl Teller<'_> {
             Reason::Panic { priority } => format!(
                 "too few hosts of priority {priority} are healthy: all of them are used (panic threshold)"
             ),
-            Reason::NoHost => "the load balancer has no healthy host".to_owned(),
+            Reason::NoHost => self.no_host(),
             Reason::Overflow { which } => {
                 format!("the circuit breaker `{}` is full", which.as_str())
             }
@@ -202,46 +204,6 @@ impl Teller<'_> {
         format!("virtual host `{}` {how}{object}", vhost.name)
     }
 
-    /// What the matched route asks for besides its clusters.
-    fn settings(&self) -> Vec<String> {
-        let mut said = Vec::new();
-        let Some(forward) = self.forward() else {
-            return said;
-        };
-        match &forward.rewrite {
-            Some(Rewrite::Prefix(to)) => said.push(format!(
-                "its rewrite replaces the matched path by `{to}`: the upstream sees `{}`",
-                self.story.request.path
-            )),
-            Some(Rewrite::Regex { .. }) => {
-                said.push(format!(
-                    "its rewrite makes the path `{}`",
-                    self.story.request.path
-                ));
-            }
-            None => {}
-        }
-        if let Some(authority) = &forward.authority {
-            said.push(format!("the Host header becomes `{authority}`"));
-        }
-        let timeout = forward.timeout.filter(|t| !t.is_zero());
-        if let Some(timeout) = timeout {
-            said.push(format!(
-                "its timeout is {timeout}, all tries together{}",
-                self.at(forward.timeout_origin)
-            ));
-        }
-        for mirror in &forward.mirrors {
-            said.push(format!(
-                "{} of the requests are copied to `{}`{}",
-                mirror.fraction,
-                mirror.cluster,
-                self.at(mirror.origin)
-            ));
-        }
-        said
-    }
-
     fn weighted(&self, index: usize, draw: u64, total: u64) -> String {
         let name = self.story.clusters.get(index).map_or("?", String::as_str);
         let Some(cluster) = self.forward().and_then(|f| f.clusters.get(index)) else {
@@ -279,7 +241,7 @@ impl Teller<'_> {
 
     fn host(&self, host: u32) -> String {
         let name = self.story.hosts.get(host as usize);
-        name.map_or_else(|| format!("host {host}"), |name| format!("pod {name}"))
+        name.map_or_else(|| format!("host {host}"), Clone::clone)
     }
 
     fn picked(
@@ -290,6 +252,9 @@ impl Teller<'_> {
         policy: LbPolicy,
         why: &PickWhy,
     ) -> String {
+        if candidates == 1 {
+            return format!("{} is picked: it is the only endpoint", self.host(host));
+        }
         let policy = match policy {
             LbPolicy::RoundRobin => "ROUND_ROBIN",
             LbPolicy::LeastRequest { .. } => "LEAST_REQUEST",
@@ -302,7 +267,7 @@ impl Teller<'_> {
             PickWhy::Turn => "it is its turn".to_owned(),
             PickWhy::Schedule => "by weight".to_owned(),
             PickWhy::FewestActive { active, choices } => {
-                format!("the fewest requests ({active}) of {choices} random choices")
+                format!("fewest active requests ({active}) of {choices} random choices")
             }
             PickWhy::Random => "at random".to_owned(),
             PickWhy::Hash { hash } => format!("by the request's hash {hash:016x}"),
@@ -313,13 +278,10 @@ impl Teller<'_> {
         } else {
             format!(" of priority {priority}")
         };
-        let of = match candidates {
-            1 => "the only endpoint".to_owned(),
-            n => format!("one of {n} endpoints"),
-        };
         format!(
-            "{} is picked, {of}{level}: {policy}, {why}",
-            self.host(host)
+            "{} is picked, one of {candidates} endpoints{level}: {policy}{}, {why}",
+            self.host(host),
+            self.policy_written()
         )
     }
 
@@ -334,7 +296,7 @@ impl Teller<'_> {
         let retry = self.forward().and_then(|f| f.retry.as_ref());
         let policy = retry.map_or_else(String::new, |r| {
             if r.origin.is_built_in() {
-                format!(" (default policy: {} retries on {})", r.retries, r.on_text)
+                " (default policy)".to_owned()
             } else {
                 self.at(r.origin)
             }

@@ -5,7 +5,7 @@
 
 use super::outcome::{Outcome, record};
 use super::plan::{ActionPlan, NIL, Plan};
-use super::resolve::Resolver;
+use super::resolve::{RequestClass, Resolver};
 use super::run::{Control, trace};
 use crate::data_plane::{Reason, Recorder};
 use crate::engine::Seed;
@@ -26,8 +26,14 @@ pub struct Story {
     pub route: Option<(usize, usize)>,
     /// Names of the route's clusters, by index of the weighted pick.
     pub clusters: Vec<String>,
-    /// `pod (ip:port)` by index of a picked host.
+    /// `pod NAME (ip:port, locality)` by index of a picked host.
     pub hosts: Vec<String>,
+    /// Who calls, in words: `production/curl`, `outside via istio-ingress/gateway`.
+    pub from: String,
+    /// The workload whose proxy routes; `None` for clients that are none.
+    pub caller: Option<WorkloadId>,
+    /// What was asked for.
+    pub class: Option<RequestClass>,
 }
 
 /// Runs the first request of a plan's first load and tells how it went; `None` when it was never answered.
@@ -45,6 +51,9 @@ pub fn story(snapshot: &Snapshot, plan: &Plan, seed: u64, control: &Control<'_>)
         route: None,
         clusters: Vec::new(),
         hosts: Vec::new(),
+        from: plan.loads[0].from.clone(),
+        caller: None,
+        class: None,
     };
     story.route_again(snapshot, plan, end.route);
     story.reasons.extend(dynamic);
@@ -64,7 +73,10 @@ impl Story {
     fn route_again(&mut self, snapshot: &Snapshot, plan: &Plan, route: u32) {
         let load = &plan.loads[0];
         let mix = load.mix.iter().find(|m| m.route == route);
-        let workload = snapshot.workloads.get(WorkloadId::new(load.app as usize));
+        let caller = WorkloadId::new(load.app as usize);
+        let workload = snapshot.workloads.get(caller);
+        self.caller = workload.map(|_| caller);
+        self.class = mix.map(|mix| mix.class.clone());
         let tables = workload
             .and_then(|w| w.tables)
             .map(|id| &snapshot.tables[id]);
@@ -98,7 +110,14 @@ fn host_names(plan: &Plan, slot: u32) -> Vec<String> {
         .iter()
         .map(|host| {
             let pod = &plan.pods[host.pod as usize];
-            format!("{} ({}:{})", pod.name, pod.ip, host.port)
+            if pod.name == pod.ip.to_string() {
+                return format!("{}:{}, an address outside the mesh,", pod.name, host.port);
+            }
+            let place = match pod.locality.to_string() {
+                place if place.is_empty() => place,
+                place => format!(", {place}"),
+            };
+            format!("pod {} ({}:{}{place})", pod.name, pod.ip, host.port)
         })
         .collect()
 }
