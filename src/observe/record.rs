@@ -95,7 +95,7 @@ pub struct ClientRecord {
     pub attempts: BTreeMap<u32, u64>,
     /// From start to last byte, all requests.
     pub latency: Histogram,
-    /// Headline figures per replication, in replication order: (requests per second, error share, p50, p99 in ms).
+    /// Headline figures per replication, in replication order.
     pub per_replication: Vec<Headline>,
 }
 
@@ -114,6 +114,8 @@ pub struct Headline {
     pub p90_ms: f64,
     /// 99th percentile in ms.
     pub p99_ms: f64,
+    /// 99.9th percentile in ms.
+    pub p999_ms: f64,
     /// Attempts per request of the client's own proxy.
     pub attempts_per_request: f64,
 }
@@ -155,7 +157,7 @@ pub struct EdgeRecord {
     pub service: String,
     /// Cluster chosen by the route; `-` when none was.
     pub cluster: String,
-    /// Workload that answered the last try; `-` when none did.
+    /// Workload that the last try was sent to; `-` when none was sent.
     pub to: String,
     /// Calls.
     pub requests: u64,

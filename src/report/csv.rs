@@ -3,24 +3,38 @@
 //! | File | One row per | Columns |
 //! |---|---|---|
 //! | `series.csv` | window and load (replication 0) | `at_s`, `client`, `started`, `requests`, `errors`, `attempts`, `p50_ms`, `p99_ms`, `in_flight` |
-//! | `clients.csv` | load | `client`, `from`, `url`, `started`, `requests`, `errors`, `in_flight`, `attempts_per_request`, `p50_ms` … `mean_ms` |
+//! | `clients.csv` | load | `client`, `from`, `url`, `started`, `requests`, `errors`, `in_flight`, `requests_per_s`, `error_share` (0–1), `attempts_per_request`, `p50_ms` … `mean_ms`, then half widths of 95 % confidence intervals over replications: `requests_per_s_ci95`, `error_share_ci95`, `attempts_per_request_ci95`, `p50_ms_ci95` … `p999_ms_ci95`, `mean_ms_ci95` |
 //! | `edges.csv` | caller and called | `from`, `service`, `cluster`, `to`, `requests`, `errors`, `attempts`, `p50_ms` … `mean_ms` |
 //! | `workloads.csv` | workload as a server | `workload`, `pods`, `requests`, `rejected`, `errors`, `utilisation` (0–1), `busy_mean`, `queue_mean`, `queue_max`, `queue_p99_ms`, `p50_ms` … `mean_ms` |
 //! | `clusters.csv` | client workload, cluster and stat | `workload`, `cluster`, `stat`, `value` |
 //! | `endpoints.csv` | pod | `workload`, `pod`, `locality`, `requests`, `ejections` |
 //! | `requests.csv` | request | `replication`, `client`, `number`, `at_s`, `duration_ms`, `status`, `flags`, `details`, `cluster`, `workload`, `pod`, `path`, `attempts` |
 //!
-//! Absent values are empty cells. Lines end in a line feed, the first line names the columns.
+//! Absent values are empty cells; the first line names the columns. Cells are quoted as RFC 4180
+//! says; lines end in a bare line feed, which spreadsheets take as well and `awk` does not trip over.
 
 use std::collections::BTreeMap;
 
+use super::interval::Interval;
 use super::json::{client_name, present};
 use crate::observe::Histogram;
-use crate::observe::record::Record;
+use crate::observe::record::{ClientRecord, Headline, Record};
 use crate::units::SimDuration;
 
 /// Quantile columns that several files share.
 const LATENCY: [&str; 6] = ["p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "mean_ms"];
+
+/// Headline figures that carry a confidence interval.
+const INTERVALS: [&str; 8] = [
+    "requests_per_s_ci95",
+    "error_share_ci95",
+    "attempts_per_request_ci95",
+    "p50_ms_ci95",
+    "p90_ms_ci95",
+    "p99_ms_ci95",
+    "p999_ms_ci95",
+    "mean_ms_ci95",
+];
 
 /// Every file of a record: (name, text), in a fixed order.
 pub fn files(record: &Record) -> Vec<(&'static str, String)> {
@@ -82,6 +96,8 @@ fn clients(record: &Record) -> String {
         "requests",
         "errors",
         "in_flight",
+        "requests_per_s",
+        "error_share",
         "attempts_per_request",
     ];
     let rows = record.clients.iter().map(|c| {
@@ -98,12 +114,42 @@ fn clients(record: &Record) -> String {
             c.requests.to_string(),
             errors(&c.statuses).to_string(),
             c.in_flight.to_string(),
-            optional((c.requests > 0).then(|| attempts as f64 / c.requests as f64)),
+            optional(rate(c)),
+            optional(per_request(errors(&c.statuses), c)),
+            optional(per_request(attempts, c)),
         ];
         row.extend(latency(&c.latency));
+        row.extend(intervals(c));
         row
     });
-    write(heading.into_iter().chain(LATENCY), rows)
+    write(heading.into_iter().chain(LATENCY).chain(INTERVALS), rows)
+}
+
+/// Mean over replications.
+fn rate(client: &ClientRecord) -> Option<f64> {
+    let rates = client.per_replication.iter().map(|h| h.requests_per_second);
+    let count = client.per_replication.len();
+    (count > 0).then(|| rates.sum::<f64>() / count as f64)
+}
+
+fn per_request(part: u64, client: &ClientRecord) -> Option<f64> {
+    (client.requests > 0).then(|| part as f64 / client.requests as f64)
+}
+
+/// Half widths in the order of [`INTERVALS`]; empty with one replication.
+fn intervals(client: &ClientRecord) -> Vec<String> {
+    let figures: [fn(&Headline) -> f64; INTERVALS.len()] = [
+        |h| h.requests_per_second,
+        |h| h.error_share,
+        |h| h.attempts_per_request,
+        |h| h.p50_ms,
+        |h| h.p90_ms,
+        |h| h.p99_ms,
+        |h| h.p999_ms,
+        |h| h.mean_ms,
+    ];
+    let half = |figure| Interval::of_headline(&client.per_replication, figure).map(|i| i.half);
+    figures.into_iter().map(|f| optional(half(f))).collect()
 }
 
 fn edges(record: &Record) -> String {

@@ -133,6 +133,8 @@ pub struct Intervals {
     pub p90_ms: Bounds,
     /// 99th percentile of latency in milliseconds.
     pub p99_ms: Bounds,
+    /// 99.9th percentile of latency in milliseconds.
+    pub p999_ms: Bounds,
 }
 
 /// A mean over replications and its 95 % confidence interval.
@@ -187,7 +189,7 @@ pub struct Edge {
     pub service: String,
     /// Cluster the route chose; null when none was.
     pub cluster: Option<String>,
-    /// Workload that answered the last try; null when none did.
+    /// Workload that the last try was sent to, whether it answered or not; null when none was sent.
     pub to: Option<String>,
     /// Calls.
     pub requests: u64,
@@ -375,6 +377,7 @@ fn intervals(values: &[Headline]) -> Option<Intervals> {
         p50_ms: bounds(|h| h.p50_ms)?,
         p90_ms: bounds(|h| h.p90_ms)?,
         p99_ms: bounds(|h| h.p99_ms)?,
+        p999_ms: bounds(|h| h.p999_ms)?,
     })
 }
 

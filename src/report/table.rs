@@ -44,6 +44,11 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Adds a line that belongs to the rows below it and has no cells; it may be as long as the page.
+    pub(super) fn title(&mut self, text: &str) {
+        self.rows.push(vec![text.to_owned()]);
+    }
+
     /// True without any row below the heading.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.len() == 1
@@ -55,6 +60,14 @@ impl Table {
         let mut out = String::new();
         for row in &self.rows {
             let mut line = " ".repeat(indent);
+            if let [title] = row.as_slice()
+                && self.align.len() > 1
+            {
+                line.push_str(&shorten(title, PAGE - indent));
+                out.push_str(line.trim_end());
+                out.push('\n');
+                continue;
+            }
             for ((cell, align), width) in row.iter().zip(&self.align).zip(&widths) {
                 let cell = shorten(cell, *width);
                 let pad = " ".repeat(width - cell.chars().count());
@@ -73,7 +86,8 @@ impl Table {
     fn widths(&self, room: usize) -> Vec<usize> {
         let mut widths: Vec<usize> = (0..self.align.len())
             .map(|c| {
-                let cells = self.rows.iter().filter_map(|row| row.get(c));
+                let whole = self.rows.iter().filter(|row| row.len() == self.align.len());
+                let cells = whole.filter_map(|row| row.get(c));
                 cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
             })
             .collect();
@@ -116,6 +130,14 @@ mod tests {
             assert!(line.chars().count() <= PAGE, "{line}");
         }
         assert_eq!(shorten("abcdefgh", 5), "ab…gh");
+    }
+
+    #[test]
+    fn a_title_has_the_whole_line_and_does_not_widen_a_column() {
+        let mut table = Table::new(&[("A", Align::Left), ("N", Align::Right)]);
+        table.title("a long title");
+        table.row(["x".to_owned(), "1".to_owned()]);
+        assert_eq!(table.render(0), "A  N\na long title\nx  1\n");
     }
 
     #[test]

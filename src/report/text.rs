@@ -46,14 +46,18 @@ fn head(out: &mut String, record: &Record) {
     }
     facts.push(format!("seed {}", record.seed));
     if record.replications > 1 {
-        facts.push(format!("{} replications (± 95 %)", record.replications));
+        facts.push(format!(
+            "{} replications: counts are sums, ± is a 95 % confidence interval",
+            record.replications
+        ));
     }
     let name = if record.scenario.is_empty() {
         "run"
     } else {
         &record.scenario
     };
-    out.push_str(&format!("{BOLD}{name}{BOLD:#}  {}\n", facts.join(", ")));
+    let facts = wrap(&facts.join(", "), "", 2, PAGE - name.chars().count() - 2);
+    out.push_str(&format!("{BOLD}{name}{BOLD:#}  {facts}"));
     let sentence = match record.ended {
         Ended::Complete => return,
         Ended::InFlight => {
@@ -76,6 +80,13 @@ fn head(out: &mut String, record: &Record) {
 /// A heading line with a free line above it.
 pub(super) fn heading(out: &mut String, title: &str) {
     out.push_str(&format!("\n{BOLD}{title}{BOLD:#}\n"));
+}
+
+/// What the words of a table mean, in small print below its heading.
+fn legend(out: &mut String, words: &str) {
+    for line in wrap(words, "  ", 2, PAGE).lines() {
+        out.push_str(&format!("{FAINT}{line}{FAINT:#}\n"));
+    }
 }
 
 pub(super) fn notes(out: &mut String, title: &str, sentences: &[String]) {

@@ -148,7 +148,8 @@ impl<T: Trail> World<'_, T> {
             return route.row;
         }
         let chosen = &clusters[call.weighted as usize];
-        if call.host == NIL || call.edge == NIL {
+        // A full breaker refuses after the pick: the picked pod never saw the request.
+        if call.host == NIL || call.edge == NIL || call.details == Details::Overflow {
             return chosen.row;
         }
         let app = self.plan.pods[self.host_pod(call.edge, call.host) as usize].app;

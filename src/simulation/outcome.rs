@@ -236,6 +236,7 @@ fn headline(outcome: &Outcome, index: usize) -> Headline {
         p50_ms: ms(0.5),
         p90_ms: ms(0.9),
         p99_ms: ms(0.99),
+        p999_ms: ms(0.999),
         attempts_per_request: tries as f64 / ended,
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn block(out: &mut String, record: &Record, client: &ClientRecord) {
     if client.requests == 0 {
         return;
     }
+    line(out, "failed", &failures(client));
     line(out, "statuses", &tally(&client.statuses, client.requests));
     let silent = client.flags.len() == 1 && client.flags.contains_key("-");
     if !silent {
@@ -40,34 +41,50 @@ fn line(out: &mut String, label: &str, text: &str) {
 }
 
 fn requests(record: &Record, client: &ClientRecord) -> String {
-    let failed = errors(&client.statuses);
-    let headline =
-        |figure: fn(&Headline) -> f64| Interval::of_headline(&client.per_replication, figure);
     let mut facts = vec![count(client.requests)];
-    match headline(|h| h.requests_per_second) {
+    let interval = Interval::of_headline(&client.per_replication, |h| h.requests_per_second);
+    match interval {
         Some(i) => facts.push(format!("{} ± {}", rate(i.mean), digits(i.half))),
         None => facts.push(rate(per_second(record, client))),
     }
-    facts.push(format!(
-        "{} succeeded",
-        share(
-            client.requests - failed.min(client.requests),
-            client.requests
-        )
-    ));
-    let mut failures = format!("{} failed", count(failed));
-    if let Some(i) = headline(|h| h.error_share).filter(|i| i.mean > 0.0) {
-        failures.push_str(&format!(
-            " ({} ± {} %)",
-            percent(i.mean),
-            digits(i.half * 100.0)
-        ));
-    }
-    facts.push(failures);
     if client.in_flight > 0 {
         facts.push(format!("{} still in flight", count(client.in_flight)));
     }
     facts.join(", ")
+}
+
+/// How many failed, and what counts as failed: a 404 is an answer, and yet nobody's success.
+fn failures(client: &ClientRecord) -> String {
+    let failed = errors(&client.statuses);
+    let refused: u64 = client
+        .statuses
+        .iter()
+        .filter(|(status, _)| status.starts_with('4'))
+        .map(|(_, n)| n)
+        .sum();
+    let share_of = |part| share(part, client.requests);
+    let mut text = match Interval::of_headline(&client.per_replication, |h| h.error_share) {
+        _ if failed == 0 => "none".to_owned(),
+        Some(i) => format!(
+            "{} ({} ± {} %) with 5xx or no answer",
+            count(failed),
+            percent(i.mean),
+            digits(i.half * 100.0)
+        ),
+        None => format!(
+            "{} ({}) with 5xx or no answer",
+            count(failed),
+            share_of(failed)
+        ),
+    };
+    if refused > 0 {
+        text.push_str(&format!(
+            "; answered 4xx: {} ({})",
+            count(refused),
+            share_of(refused)
+        ));
+    }
+    text
 }
 
 fn per_second(record: &Record, client: &ClientRecord) -> f64 {
@@ -140,13 +157,15 @@ fn latency(out: &mut String, client: &ClientRecord) {
         Interval::of_headline(&client.per_replication, figure)
             .map(|i| format!("± {}", millis(i.half)))
     };
-    if let (Some(p50), Some(p90), Some(p99), Some(mean)) = (
+    if let (Some(p50), Some(p90), Some(p99), Some(p999), Some(mean)) = (
         half(|h| h.p50_ms),
         half(|h| h.p90_ms),
         half(|h| h.p99_ms),
+        half(|h| h.p999_ms),
         half(|h| h.mean_ms),
     ) {
-        table.row([blank, p50, p90, p99, String::new(), String::new(), mean]);
+        // The longest of all is no mean: an interval of it would say nothing.
+        table.row([blank, p50, p90, p99, p999, String::new(), mean]);
     }
     out.push_str(&table.render(2));
 }

@@ -1,9 +1,10 @@
 //! What happened inside the mesh: edges, clusters, workloads, pods.
 
-use super::heading;
+use super::{heading, legend};
+use crate::observe::Histogram;
 use crate::observe::record::{ClusterRecord, EdgeRecord, EndpointRecord, Record};
 use crate::report::csv::errors;
-use crate::report::format::{count, digits, duration, percent, share, wrap};
+use crate::report::format::{count, digits, duration, percent, plural, share, wrap};
 use crate::report::table::{Align, PAGE, Table, shorten};
 
 /// More rows of one kind than this are summed up instead of listed.
@@ -11,15 +12,23 @@ const ROWS_MAX: usize = 60;
 /// Pods are listed one by one while a workload has at most this many.
 const PODS_MAX: usize = 12;
 
-/// Who called whom.
+/// Who called whom: a line per caller, below it one per service and the workload behind it.
 pub(super) fn edges(out: &mut String, record: &Record) {
     if record.edges.is_empty() {
         return;
     }
     heading(out, "Who called whom");
+    let mut words =
+        "failed: 5xx or no answer; tries: attempts per request; latency as the caller sees it"
+            .to_owned();
+    if !record.warm_up.is_zero() {
+        words.push_str(
+            ". Loads count what was started after the warm-up, these tables what ended after it",
+        );
+    }
+    legend(out, &words);
     let mut table = Table::new(&[
-        ("FROM", Align::Flex),
-        ("TO", Align::Flex),
+        ("CALLER, CALLED → SENT TO", Align::Flex),
         ("REQUESTS", Align::Right),
         ("FAILED", Align::Right),
         ("TRIES", Align::Right),
@@ -28,32 +37,29 @@ pub(super) fn edges(out: &mut String, record: &Record) {
     ]);
     let mut caller = "";
     for edge in record.edges.iter().take(ROWS_MAX) {
-        let from = if edge.from == caller {
-            String::new()
-        } else {
-            edge.from.clone()
-        };
-        caller = &edge.from;
-        let (p50, p99) = if edge.latency.is_empty() {
-            ("-".to_owned(), "-".to_owned())
-        } else {
-            (
-                duration(edge.latency.quantile(0.5)),
-                duration(edge.latency.quantile(0.99)),
-            )
-        };
+        if edge.from != caller {
+            table.title(&edge.from);
+            caller = &edge.from;
+        }
         table.row([
-            from,
-            target(edge),
+            format!("  {}", target(edge)),
             count(edge.requests),
             share(errors(&edge.statuses), edge.requests),
             digits(edge.attempts as f64 / edge.requests.max(1) as f64),
-            p50,
-            p99,
+            quantile(&edge.latency, 0.5),
+            quantile(&edge.latency, 0.99),
         ]);
     }
     out.push_str(&table.render(2));
     more(out, record.edges.len());
+}
+
+fn quantile(latency: &Histogram, q: f64) -> String {
+    if latency.is_empty() {
+        "-".to_owned()
+    } else {
+        duration(latency.quantile(q))
+    }
 }
 
 fn more(out: &mut String, rows: usize) {
@@ -65,18 +71,21 @@ fn more(out: &mut String, rows: usize) {
     }
 }
 
-/// `reviews.default → reviews-v1`, or the service and why nobody answered.
+/// `reviews → reviews-v1`, or the service and why it was sent to nobody.
 fn target(edge: &EdgeRecord) -> String {
     let service = short_host(&edge.service);
+    let (host, port) = match service.rsplit_once(':') {
+        Some((host, port)) => (host, port),
+        None => (service, ""),
+    };
     match edge.to.as_str() {
-        "" | "-" => {
-            let unanswered = match edge.cluster.as_str() {
-                "" | "-" => "answered by the proxy".to_owned(),
-                "PassthroughCluster" | "BlackHoleCluster" => edge.cluster.clone(),
-                _ => "no answer".to_owned(),
-            };
-            format!("{service} ({unanswered})")
-        }
+        "" | "-" => match edge.cluster.as_str() {
+            "" | "-" => format!("{host} → nobody: answered by the proxy"),
+            "PassthroughCluster" | "BlackHoleCluster" => {
+                format!("{host}:{port} → {}", edge.cluster)
+            }
+            _ => format!("{host} → nobody: no pod or breaker full"),
+        },
         to => {
             // The caller's own namespace goes without saying, and so does the port.
             let caller = edge.from.split_once('/').map_or("", |(ns, _)| ns);
@@ -85,8 +94,7 @@ fn target(edge: &EdgeRecord) -> String {
                 Some((ns, name)) if ns == namespace => name,
                 _ => to,
             };
-            let service = service.rsplit_once(':').map_or(service, |(host, _)| host);
-            format!("{service} → {to}")
+            format!("{host} → {to}")
         }
     }
 }
@@ -95,40 +103,76 @@ fn short_host(host: &str) -> &str {
     host.strip_suffix(".svc.cluster.local").unwrap_or(host)
 }
 
-/// Statistics worth a word, in the order in which they are told.
-const TOLD: [(&str, &str); 17] = [
-    ("upstream_rq_retry", "retries"),
-    ("upstream_rq_retry_success", "retries that helped"),
-    ("upstream_rq_retry_limit_exceeded", "retry limit exceeded"),
+/// Statistics worth a word, in the order in which they are told: name, one, many.
+const TOLD: [(&str, &str, &str); 16] = [
+    ("upstream_rq_retry", "retry", "retries"),
+    (
+        "upstream_rq_retry_success",
+        "request saved by retries",
+        "requests saved by retries",
+    ),
+    (
+        "upstream_rq_retry_limit_exceeded",
+        "request out of retries",
+        "requests out of retries",
+    ),
     (
         "upstream_rq_retry_overflow",
+        "retry refused by maxRetries",
         "retries refused by maxRetries",
     ),
-    ("upstream_rq_timeout", "timeouts"),
-    ("upstream_rq_per_try_timeout", "per-try timeouts"),
+    ("upstream_rq_timeout", "timeout", "timeouts"),
+    (
+        "upstream_rq_per_try_timeout",
+        "per-try timeout",
+        "per-try timeouts",
+    ),
     (
         "upstream_cx_overflow",
-        "connections refused by maxConnections",
+        "connection held back by maxConnections",
+        "connections held back by maxConnections",
     ),
     (
         "upstream_rq_pending_overflow",
-        "requests refused by the pending limit",
+        "request refused by http1MaxPendingRequests",
+        "requests refused by http1MaxPendingRequests",
     ),
     (
         "upstream_rq_active_overflow",
-        "requests refused by the request limit",
+        "request refused by http2MaxRequests",
+        "requests refused by http2MaxRequests",
     ),
-    ("upstream_cx_connect_fail", "failed connects"),
-    ("upstream_cx_connect_timeout", "connect timeouts"),
-    ("upstream_cx_none_healthy", "picks without a healthy host"),
-    ("lb_healthy_panic", "picks in panic mode"),
-    ("upstream_rq_rx_reset", "resets by the pod"),
-    ("outlier_detection.ejections_enforced_total", "ejections"),
+    (
+        "upstream_cx_connect_fail",
+        "failed connect",
+        "failed connects",
+    ),
+    (
+        "upstream_cx_connect_timeout",
+        "of them by connectTimeout",
+        "of them by connectTimeout",
+    ),
+    (
+        "upstream_cx_none_healthy",
+        "pick without a healthy host",
+        "picks without a healthy host",
+    ),
+    (
+        "lb_healthy_panic",
+        "pick in panic mode",
+        "picks in panic mode",
+    ),
+    ("upstream_rq_rx_reset", "reset by a pod", "resets by pods"),
+    (
+        "outlier_detection.ejections_enforced_total",
+        "ejection",
+        "ejections",
+    ),
     (
         "outlier_detection.ejections_overflow",
+        "ejection refused by maxEjectionPercent",
         "ejections refused by maxEjectionPercent",
     ),
-    ("fault.aborts_injected", "injected aborts"),
 ];
 
 /// Clusters with retries, overflow, timeouts or ejections.
@@ -144,52 +188,70 @@ pub(super) fn clusters(out: &mut String, record: &Record) {
     }
     heading(
         out,
-        "Retries, refusals and ejections, per client and cluster",
+        "Retries, timeouts, refusals and ejections, per caller and cluster",
     );
+    let mut caller = "";
     for (cluster, words) in told.iter().take(ROWS_MAX) {
-        let name = format!("{} → {}", cluster.workload, cluster.cluster);
-        out.push_str(&format!("  {}\n", shorten(&name, PAGE - 2)));
-        out.push_str(&wrap(words, "    ", 4, PAGE));
+        if cluster.workload != caller {
+            caller = &cluster.workload;
+            out.push_str(&format!("  {}\n", shorten(caller, PAGE - 2)));
+        }
+        let name = format!("    {}  ", shorten(&cluster.cluster, PAGE - 6));
+        // One line where it fits; else the figures go below the name.
+        if name.chars().count() + words.chars().count() <= PAGE {
+            out.push_str(&format!("{name}{words}\n"));
+        } else {
+            out.push_str(&format!("{}\n", name.trim_end()));
+            out.push_str(&wrap(words, "      ", 6, PAGE));
+        }
     }
     more(out, told.len());
 }
 
 fn tell(cluster: &ClusterRecord) -> String {
-    let words = TOLD.iter().filter_map(|(stat, word)| {
+    let words = TOLD.iter().filter_map(|(stat, one, many)| {
         let value = cluster.stats.get(*stat).copied().unwrap_or(0);
-        (value > 0).then(|| format!("{} {word}", count(value)))
+        (value > 0).then(|| plural(value, one, many))
     });
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// Utilisation and queue per workload.
+/// Utilisation and queue per workload, a title per namespace.
 pub(super) fn workloads(out: &mut String, record: &Record) {
     if record.workloads.is_empty() {
         return;
     }
     heading(out, "Workloads");
+    legend(
+        out,
+        "failed: answered 5xx or not at all; refused: queue full, 503; util: busy places of pods × \
+         concurrency; queue: waiting on average, all pods together; max: at one pod; latency from \
+         arrival at the pod to its answer",
+    );
     let mut table = Table::new(&[
-        ("NAME", Align::Flex),
+        ("NAMESPACE, WORKLOAD", Align::Flex),
         ("PODS", Align::Right),
         ("REQUESTS", Align::Right),
-        ("5XX", Align::Right),
+        ("FAILED", Align::Right),
         ("REFUSED", Align::Right),
-        ("BUSY", Align::Right),
+        ("UTIL", Align::Right),
         ("QUEUE", Align::Right),
-        ("MOST", Align::Right),
+        ("MAX", Align::Right),
         ("P50", Align::Right),
         ("P99", Align::Right),
     ]);
+    let mut namespace = None;
     for workload in record.workloads.iter().take(ROWS_MAX) {
-        let quantile = |q| {
-            if workload.latency.is_empty() {
-                "-".to_owned()
-            } else {
-                duration(workload.latency.quantile(q))
-            }
+        let (ns, name) = match workload.name.split_once('/') {
+            Some((ns, name)) => (ns, name),
+            None => ("outside the mesh", &*workload.name),
         };
+        if namespace != Some(ns) {
+            table.title(ns);
+            namespace = Some(ns);
+        }
         table.row([
-            workload.name.clone(),
+            format!("  {name}"),
             workload.pods.to_string(),
             count(workload.requests),
             count(workload.errors),
@@ -197,25 +259,28 @@ pub(super) fn workloads(out: &mut String, record: &Record) {
             workload.utilisation.map_or_else(|| "-".to_owned(), percent),
             digits(workload.queue_mean),
             count(workload.queue_max),
-            quantile(0.5),
-            quantile(0.99),
+            quantile(&workload.latency, 0.5),
+            quantile(&workload.latency, 0.99),
         ]);
     }
     out.push_str(&table.render(2));
     more(out, record.workloads.len());
 }
 
-/// Requests per pod, where they differ from an even share or pods were ejected.
+/// Requests per pod, for workloads with several pods or an ejected one.
 pub(super) fn pods(out: &mut String, record: &Record) {
     let mut groups: Vec<&[EndpointRecord]> = record
         .endpoints
         .chunk_by(|a, b| a.workload == b.workload)
         .collect();
-    groups.retain(|pods| pods.len() > 1 && pods.iter().any(|pod| pod.requests > 0));
+    groups.retain(|pods| {
+        (pods.len() > 1 && pods.iter().any(|pod| pod.requests > 0))
+            || pods.iter().any(|pod| pod.ejections > 0)
+    });
     if groups.is_empty() {
         return;
     }
-    heading(out, "Requests per pod");
+    heading(out, "Requests per pod (ordinal: requests)");
     for pods in groups.iter().take(ROWS_MAX) {
         let words = if pods.len() <= PODS_MAX {
             each(pods)
@@ -260,10 +325,10 @@ fn spread(pods: &[EndpointRecord]) -> String {
     let least = pods.iter().map(|pod| pod.requests).min().unwrap_or(0);
     let ejected: u64 = pods.iter().map(|pod| pod.ejections).sum();
     format!(
-        "{} pods, {} to {} each, {} ejections",
+        "{} pods, {} to {} each, {}",
         pods.len(),
         count(least),
         count(most),
-        count(ejected)
+        plural(ejected, "ejection", "ejections")
     )
 }
