@@ -16,12 +16,18 @@ pub fn narrate(snapshot: &Snapshot, story: &Story) -> Vec<String> {
     if story.route_config.is_none() {
         sentences.push(teller.without_http());
     }
+    // A weighted pick belongs to the match: what the route asks for is said after both.
+    let mut asked = Vec::new();
     for reason in &story.reasons {
+        if !matches!(reason, Reason::WeightedPick { .. }) {
+            sentences.append(&mut asked);
+        }
         sentences.push(teller.sentence(reason));
         if let Reason::RouteMatched { .. } = reason {
-            sentences.extend(teller.settings());
+            asked = teller.settings();
         }
     }
+    sentences.append(&mut asked);
     sentences.extend(teller.refused());
     sentences.push(teller.end());
     sentences

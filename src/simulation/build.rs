@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::build_route::Routes;
 use super::plan::{App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan};
 use super::resolve::Resolver;
-use crate::config::scenario::{Model, NetworkModel, Scenario, StepSpec, WorkloadModel};
+use crate::config::scenario::{Model, Scenario, StepSpec, WorkloadModel};
 use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::network::Distances;
 use crate::units::{Fraction, Origin};
@@ -338,31 +338,21 @@ impl<'a> Builder<'a> {
 
     /// The parts of the network that a Model left out, as far as pods are that far apart.
     fn network_assumed(&self) -> Option<String> {
-        let (written, usual) = (&self.model.network, NetworkModel::default());
+        let n = &self.model.network;
         let apart = self.places.len() > 1;
         let parts = [
-            (true, "in a zone", &written.same_zone, &usual.same_zone),
-            (
-                apart,
-                "between zones",
-                &written.same_region,
-                &usual.same_region,
-            ),
-            (
-                apart,
-                "between regions",
-                &written.between_regions,
-                &usual.between_regions,
-            ),
+            (true, "in a zone", &n.same_zone),
+            (apart, "between zones", &n.same_region),
+            (apart, "between regions", &n.between_regions),
         ];
-        let parts: Vec<String> = parts
-            .iter()
-            .filter(|(used, _, is, usual)| *used && is == usual)
-            .map(|(_, name, is, _)| format!("{is} {name}"))
+        let assumed = parts.iter().zip(n.written);
+        let parts: Vec<String> = assumed
+            .filter(|((used, ..), written)| *used && !written)
+            .map(|((_, name, length), _)| format!("{length} {name}"))
             .collect();
         (!parts.is_empty()).then(|| {
             format!(
-                "network, one way: {} (the default; the Model writes nothing else)",
+                "network, one way: {} (not written in the Model)",
                 parts.join(", ")
             )
         })

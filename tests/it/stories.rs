@@ -37,7 +37,7 @@ fn an_answer_of_the_proxy_itself_is_told_apart_from_one_of_a_pod() {
     tells(
         &["http://web/old/1"],
         &[
-            &format!("route 1 `old` ({}) matches", line("name: old")),
+            &format!("route 1 `old` ({}) matches", line("prefix: /old")),
             "redirect (308) to host `www.example.com`, path `/new`",
             "answer 308 (direct_response)",
         ],

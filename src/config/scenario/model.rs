@@ -50,6 +50,8 @@ pub struct NetworkModel {
     pub same_region: Distribution,
     /// Different regions.
     pub between_regions: Distribution,
+    /// Which of the three a Model writes, in this order; the others are assumed.
+    pub written: [bool; 3],
     /// Overrides for pairs of localities; the first that covers both ends wins, in either direction.
     pub pairs: Vec<NetworkPair>,
 }
@@ -60,6 +62,7 @@ impl Default for NetworkModel {
             same_zone: Distribution::Constant(SimDuration::from_us(250)),
             same_region: Distribution::Constant(SimDuration::from_ms(1)),
             between_regions: Distribution::Constant(SimDuration::from_ms(35)),
+            written: [false; 3],
             pairs: Vec::new(),
         }
     }

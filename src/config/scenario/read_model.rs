@@ -116,11 +116,12 @@ fn network(report: &mut Report, node: &Node, into: &mut NetworkModel, files: Fil
         ("sameRegion", &mut into.same_region),
         ("betweenRegions", &mut into.between_regions),
     ];
-    for (name, target) in targets {
+    for ((name, target), written) in targets.into_iter().zip(&mut into.written) {
         if let Some(node) = fields.get(name)
             && let Some(read) = distribution(report, node, files)
         {
             *target = read;
+            *written = true;
         }
     }
     for item in report.list(fields.get("pairs"), "pairs of localities") {
