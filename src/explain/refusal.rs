@@ -25,16 +25,12 @@ impl Teller<'_> {
             return None;
         };
         let rules = &inbound.authorization;
-        let why = match policy {
-            Some(name) => format!("DENY by {}", self.policy(&rules.deny, &name)),
-            None => {
-                let all = rules
-                    .allow
-                    .iter()
-                    .map(|p| self.policy(&rules.allow, &p.name));
-                let all: Vec<String> = all.collect();
-                format!("no ALLOW rule matches in {}", all.join(", "))
-            }
+        let why = if let Some(name) = policy {
+            format!("DENY by {}", self.policy(&rules.deny, &name))
+        } else {
+            let all = rules.allow.iter();
+            let all: Vec<String> = all.map(|p| self.policy(&rules.allow, &p.name)).collect();
+            format!("no ALLOW rule matches in {}", all.join(", "))
         };
         Some(format!(
             "the sidecar of {} refuses the request (RBAC): {why}",

@@ -35,7 +35,7 @@ impl Teller<'_> {
                 "its rewrite replaces the matched path by `{to}`: the upstream sees `{path}`"
             )),
             Some(Rewrite::Regex { .. }) => {
-                said.push(format!("its rewrite makes the path `{path}`"))
+                said.push(format!("its rewrite makes the path `{path}`"));
             }
             None => {}
         }
