@@ -349,3 +349,35 @@ fn istios_own_cases_about_single_objects_hold() {
     }
     assert!(held > 0, "no case is about single objects");
 }
+
+#[test]
+fn a_slip_in_replicas_is_an_error_and_fills_no_memory() {
+    let deployment = |name: &str, replicas: u64| {
+        format!(
+            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec: {{replicas: {replicas}}}\n"
+        )
+    };
+    let said = |text: String| {
+        let loaded = load(vec![Source::new("f.yaml", text)], &LoadOptions::default());
+        let pods = loaded.config.workloads.iter();
+        let pods: u32 = pods.map(|w| w.replicas.unwrap_or(1)).sum();
+        let said = loaded.diagnostics.iter();
+        (said.map(ToString::to_string).collect::<Vec<_>>(), pods)
+    };
+    let (one, pods) = said(deployment("a", 4_000_000_000));
+    assert!(
+        one[0].contains("f.yaml:5:8") && one[0].contains("4000000000 pods"),
+        "{one:?}"
+    );
+    assert!(pods <= 200_000, "{pods}");
+    let (many, pods) = said(
+        (0..3)
+            .map(|i| deployment(&format!("a{i}"), 90_000))
+            .collect(),
+    );
+    assert_eq!((many.len(), pods), (1, 180_000), "{many:?}");
+    assert!(
+        many[0].contains("f.yaml:12:1") && many[0].contains("270000 pods"),
+        "{many:?}"
+    );
+}

@@ -4,7 +4,7 @@ mod services;
 mod workloads;
 
 pub(super) use services::{SERVICE_LABEL, endpoint_slice, endpoints, service};
-pub(super) use workloads::{autoscaler, workload};
+pub(super) use workloads::{PODS_MAX, autoscaler, too_many_pods, workload};
 
 use std::collections::BTreeMap;
 

@@ -31,7 +31,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
         owner.labels.clear();
         owner.annotations.clear();
         f.object("spec", |f| {
-            owner.replicas = f.integer("replicas");
+            owner.replicas = pods(f, "replicas");
             f.object("template", |f| template(f, &mut owner));
         });
     }
@@ -41,6 +41,26 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
         .get("inject.istio.io/templates")
         .is_some_and(|names| names.split(',').any(|name| name.trim() == "gateway"));
     owner
+}
+
+/// Pods a simulation holds at most. Each is a thing with a name, an address and a queue, so a
+/// slip of the finger in `replicas` would fill the memory.
+pub(in crate::config) const PODS_MAX: u32 = 200_000;
+
+/// The error about too many pods.
+pub(in crate::config) fn too_many_pods(wanted: u64) -> Diagnostic {
+    let message = format!("{wanted} pods are more than a simulation holds: {PODS_MAX} in all");
+    let error = Diagnostic::error("TT-TOO-MANY-PODS", Class::Syntax, message);
+    error.help("write fewer replicas, and less load with them")
+}
+
+/// A number of pods, which is an error above the limit.
+fn pods(f: &Fields<'_>, name: &'static str) -> Option<u32> {
+    let wanted: u32 = f.integer(name)?;
+    if wanted > PODS_MAX {
+        f.push_at(name, too_many_pods(u64::from(wanted)));
+    }
+    Some(wanted.min(PODS_MAX))
 }
 
 /// Ports and addresses that bypass the proxy are not modelled, so their author is told.
@@ -156,7 +176,7 @@ pub(in crate::config) fn autoscaler(f: &Fields<'_>, meta: Meta) -> HorizontalPod
                 (f.text_or_empty("kind"), f.text_or_empty("name"))
             })
             .unwrap_or_default();
-        autoscaler.min_replicas = f.integer("minReplicas").unwrap_or(1);
+        autoscaler.min_replicas = pods(f, "minReplicas").unwrap_or(1);
         autoscaler.max_replicas = f.integer("maxReplicas").unwrap_or(autoscaler.min_replicas);
     });
     autoscaler

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::{Loaded, mesh};
 use crate::config::decode::{Decoder, Fields, Unknown, register};
-use crate::config::k8s::{self, EndpointSlice, Namespace, Node, SERVICE_LABEL};
+use crate::config::k8s::{self, EndpointSlice, Namespace, Node, PodTemplateOwner, SERVICE_LABEL};
 use crate::config::meta::meta;
 use crate::config::store::IstioVersion;
-use crate::config::{Meta, istio};
-use crate::diagnostic::{Class, Diagnostic};
+use crate::config::{MeshConfig, Meta, istio};
+use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::manifest as tree;
 use crate::manifest::{Object, Source};
 
@@ -138,6 +138,32 @@ fn drop_mirrored(slices: &mut Vec<EndpointSlice>) {
     slices.retain(|slice| named(slice) || !sliced.contains(&key(slice)));
 }
 
+/// All pods together are limited as well: what stands behind the limit gets none, and it is said once.
+fn limit_pods(config: &mut MeshConfig, diagnostics: &mut Vec<Diagnostic>) {
+    let wanted = |w: &PodTemplateOwner| u64::from(w.replicas.unwrap_or(1));
+    let total: u64 = config.workloads.iter().map(wanted).sum();
+    let mut left = u64::from(k8s::PODS_MAX);
+    let mut said = false;
+    for workload in &mut config.workloads {
+        let pods = wanted(workload);
+        if pods <= left {
+            left -= pods;
+            continue;
+        }
+        workload.replicas = Some(0);
+        if !said {
+            said = true;
+            let object = config.origins.object(workload.meta.origin.object);
+            let place = Place {
+                file: Arc::clone(&object.file),
+                line: workload.meta.origin.line,
+                column: workload.meta.origin.column,
+            };
+            diagnostics.push(k8s::too_many_pods(total).at(place).of(object.to_string()));
+        }
+    }
+}
+
 /// Sorts every list by (namespace, name); objects without a name keep their order.
 pub(super) fn finish(loaded: &mut Loaded) {
     fn sort<T>(list: &mut [T], meta: impl Fn(&T) -> &Meta) {
@@ -147,6 +173,7 @@ pub(super) fn finish(loaded: &mut Loaded) {
         });
     }
     let config = &mut loaded.config;
+    limit_pods(config, &mut loaded.diagnostics);
     drop_mirrored(&mut config.endpoint_slices);
     sort(&mut config.namespaces, |e| &e.meta);
     sort(&mut config.nodes, |e| &e.meta);

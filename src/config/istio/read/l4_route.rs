@@ -59,6 +59,10 @@ fn l4_match(f: &Fields<'_>, layer: Layer, hosts: &[Name]) -> L4Match {
         );
     }
     if layer == Layer::Tls {
+        f.not_simulated(
+            "destinationSubnets",
+            "telling server names apart by address",
+        );
         if block.sni_hosts.is_empty() {
             f.missing("sniHosts");
         }
