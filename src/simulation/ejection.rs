@@ -137,7 +137,9 @@ impl<T: Trail> World<'_, T> {
             }
         }
         let hosts = &mut self.outliers[first..first + count];
-        hosts.iter_mut().for_each(|host| forgive(config, now, host));
+        for host in &mut *hosts {
+            forgive(config, now, host);
+        }
         let armed = needs_sweep(hosts);
         self.edges[edge_id as usize].sweep_armed = armed;
         if armed {

@@ -10,7 +10,8 @@ use crate::engine::{LaneId, TimerId};
 use crate::http::{Details, Flags};
 use crate::units::SimTime;
 
-/// Hosts of earlier tries that are remembered for `previous_hosts`.
+/// Hosts of earlier tries that are remembered for `previous_hosts`; of more tries than that, the
+/// latest replaces the last one.
 pub(super) const TRIED_MAX: usize = 16;
 
 /// Who waits for a call.
