@@ -89,6 +89,14 @@ impl<T: Trail> World<'_, T> {
             Admit::Wait => {
                 stats.inc(Stat::RqPendingTotal);
                 stats.inc(Stat::CxOverflow);
+                if attempt.call == NIL {
+                    // Its client has left on the way.
+                    gate.pool.cancel();
+                    stats.inc(Stat::RqCancelled);
+                    self.record.apps[pod.app as usize].rejected += 1;
+                    self.free_attempts.push(id);
+                    return;
+                }
                 attempt.gate = gate_id;
                 attempt.waits_at_gate = true;
                 let tail = std::mem::replace(&mut gate.tail, id);
@@ -111,15 +119,20 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
-    /// The answer passes the sidecar; whoever waits at its gate goes in.
+    /// The answer with this status (0: none) passes the sidecar; whoever waits at its gate goes in.
     #[inline]
-    pub(super) fn leave_gate(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+    pub(super) fn leave_gate(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        status: u16,
+        queue: &mut Queue<Event>,
+    ) {
         let attempt = &mut self.attempts[id as usize];
         let gate_id = std::mem::replace(&mut attempt.gate, NIL);
         if gate_id == NIL {
             return;
         }
-        let status = attempt.status;
         let gate = &self.gates[gate_id as usize];
         let slot = self.plan.inbounds[gate.inbound as usize].slot;
         if status != 0 {
@@ -138,23 +151,35 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
-    /// The oldest request that still waits; those whose clients left are passed over.
+    /// The oldest request that still waits leaves the list.
     fn next_at_gate(&mut self, gate_id: u32) -> u32 {
+        self.forget_leavers(gate_id);
+        let first = self.pop_gate(gate_id);
+        self.attempts[first as usize].waits_at_gate = false;
+        first
+    }
+
+    /// Drops requests at the head of the list whose clients left.
+    fn forget_leavers(&mut self, gate_id: u32) {
         loop {
-            let gate = &mut self.gates[gate_id as usize];
-            let first = gate.head;
-            let attempt = &mut self.attempts[first as usize];
-            gate.head = attempt.next;
-            if gate.head == NIL {
-                gate.tail = NIL;
+            let first = self.gates[gate_id as usize].head;
+            if first == NIL || self.attempts[first as usize].gate == gate_id {
+                return;
             }
-            attempt.next = NIL;
-            if attempt.gate == gate_id {
-                attempt.waits_at_gate = false;
-                return first;
-            }
+            self.pop_gate(gate_id);
             self.free_attempts.push(first);
         }
+    }
+
+    fn pop_gate(&mut self, gate_id: u32) -> u32 {
+        let gate = &mut self.gates[gate_id as usize];
+        let first = gate.head;
+        let attempt = &mut self.attempts[first as usize];
+        gate.head = std::mem::replace(&mut attempt.next, NIL);
+        if gate.head == NIL {
+            gate.tail = NIL;
+        }
+        first
     }
 
     /// The client's proxy reset its stream: the sidecar does the same towards the application,
@@ -165,11 +190,12 @@ impl<T: Trail> World<'_, T> {
             return;
         }
         if !attempt.waits_at_gate {
-            self.leave_gate(now, id, queue);
+            self.leave_gate(now, id, 0, queue);
             return;
         }
-        // It keeps its place in the list until its turn comes, and is dropped then.
-        let gate = &mut self.gates[std::mem::replace(&mut attempt.gate, NIL) as usize];
+        // It keeps its place in the list until it stands at the head, and is dropped then.
+        let gate_id = std::mem::replace(&mut attempt.gate, NIL);
+        let gate = &mut self.gates[gate_id as usize];
         gate.pool.cancel();
         let slot = self.plan.inbounds[gate.inbound as usize].slot;
         self.record.slots[slot as usize]
@@ -177,5 +203,6 @@ impl<T: Trail> World<'_, T> {
             .inc(Stat::RqCancelled);
         let app = self.plan.pods[attempt.pod as usize].app;
         self.record.apps[app as usize].rejected += 1;
+        self.forget_leavers(gate_id);
     }
 }

@@ -13,7 +13,7 @@ impl<T: Trail> World<'_, T> {
     /// The request is at the pod's door; one that finds no place is answered with 503.
     pub(super) fn enter_pod(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         if !self.admit(now, id, queue) {
-            self.leave_gate(now, id, queue);
+            self.leave_gate(now, id, 503, queue);
             self.send_back(now, id, queue);
         }
     }
@@ -72,7 +72,7 @@ impl<T: Trail> World<'_, T> {
         if attempt.fate == Fate::Hang {
             if attempt.call == NIL {
                 self.leave_pod(now, id, queue);
-                self.leave_gate(now, id, queue);
+                self.leave_gate(now, id, 0, queue);
                 self.free_attempts.push(id);
             }
             return;
@@ -157,7 +157,8 @@ impl<T: Trail> World<'_, T> {
             attempt.fate = Fate::Answer(None);
             attempt.status = 503;
         }
-        self.leave_gate(now, id, queue);
+        let status = attempt.status;
+        self.leave_gate(now, id, status, queue);
         self.send_back(now, id, queue);
     }
 

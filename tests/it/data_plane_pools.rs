@@ -211,3 +211,51 @@ fn a_connection_carries_as_many_requests_as_it_may() {
     assert_eq!(stat(&record, "upstream_cx_max_requests"), 3);
     assert_eq!(stat(&record, "upstream_cx_destroy_local_with_active_rq"), 0);
 }
+
+#[test]
+fn who_leaves_a_servers_sidecar_makes_room_for_others() {
+    // One request hangs on the only connection to the application until its client gives up.
+    let mesh = Mesh::new()
+        .pods("others", "others", 3, "{}")
+        .pods(
+            "server",
+            "server",
+            1,
+            "{serviceTime: 10ms, errors: [{hang: true, rate: 10%}]}",
+        )
+        .rule(
+            "server",
+            "{connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 2}}}",
+        )
+        .route("server", "timeout: 200ms\n    retries: {attempts: 0}");
+    let scenario = "duration: 20s, load: [{name: load, from: t/others, url: 'http://server:8080/', rate: 60/s}]";
+    let record = mesh.over("1ms", scenario).run();
+    let of = |status: &str| record.clients[0].statuses.get(status).copied().unwrap_or(0);
+    assert!(
+        of("200") > 200 && of("504") > 50 && of("503") > 50,
+        "{:?}",
+        record.clients[0].statuses
+    );
+    let inbound = record
+        .clusters
+        .iter()
+        .find(|c| c.workload == "t/server")
+        .unwrap();
+    let stat = |name: &str| inbound.stats.get(name).copied().unwrap_or(0);
+    assert!(stat("upstream_rq_cancelled") > 10);
+    // An answer may be on its way back when its client gives up.
+    let late = stat("upstream_rq_200") - of("200");
+    assert!(late < 20, "{late}");
+    let ways = stat("upstream_rq_total")
+        + stat("upstream_rq_cancelled")
+        + stat("upstream_rq_pending_overflow");
+    let server = record
+        .endpoints
+        .iter()
+        .find(|e| e.workload == "t/server")
+        .unwrap();
+    assert_eq!(
+        ways, server.requests,
+        "every request that arrived went one way"
+    );
+}
