@@ -35,7 +35,7 @@
 //! | [`simulation`] | the only room that knows engine and mesh: a request's life |
 //! | [`observe`] | counters, histograms, the finished record |
 //! | [`experiment`] | many runs: replications |
-//! | [`explain`], [`report`], [`cli`] | reasons in words; text, JSON, CSV; the command line |
+//! | [`explain`], [`report`], [`export`], [`cli`] | reasons in words; text, JSON, CSV; tables for a real Envoy; the command line |
 //!
 //! A room imports only rooms below it; a test reads the sources and holds that.
 //!
@@ -110,6 +110,7 @@ pub mod diagnostic;
 pub mod engine;
 pub mod experiment;
 pub mod explain;
+pub mod export;
 pub mod http;
 pub mod manifest;
 pub mod network;

@@ -16,6 +16,7 @@ mod bench;
 mod client;
 mod decode;
 pub mod exit_code;
+mod export;
 mod input;
 mod inspect;
 mod interrupt;
@@ -56,6 +57,7 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Curl(args) => traffic::curl(args, console),
         Command::Load(args) => traffic::load(args, console),
         Command::ProxyConfig(args) => inspect::proxy_config(args, console),
+        Command::Export(args) => export::export(args, console),
         Command::Bench(args) => bench::bench(args),
         Command::Schema(args) => inspect::schema(args),
         Command::Completions(args) => inspect::completions(args),

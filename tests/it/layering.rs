@@ -86,6 +86,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "experiment",
         ],
     ),
+    // A reader of the waist alone.
+    ("export", &["units", "http", "xds"]),
 ];
 
 const BELOW_ANALYSIS: &[&str] = &[

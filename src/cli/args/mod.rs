@@ -4,6 +4,7 @@
 //! counts requests. The first line of each text is the short help; the rest is shown by
 //! `--help` and in the man page.
 
+mod export;
 mod inspect;
 mod traffic;
 
@@ -13,6 +14,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::store::IstioVersion;
+pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
 pub use inspect::{
     BenchArgs, BenchModel, CompletionArgs, ProxyConfigArgs, SchemaArgs, SchemaOf, Table,
 };
@@ -103,6 +105,8 @@ pub enum Command {
     /// Print what a proxy is told: listeners, routes, clusters, endpoints.
     #[command(visible_alias = "pc", name = "proxy-config")]
     ProxyConfig(Box<ProxyConfigArgs>),
+    /// Write a proxy's configuration for another program.
+    Export(ExportArgs),
     /// Measure the simulator's own speed on this machine.
     Bench(BenchArgs),
     /// Print a JSON Schema: of our input kinds, or of `-o json`.

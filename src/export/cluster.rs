@@ -1,0 +1,249 @@
+//! Clusters with their endpoints and policies (`core/cluster_builder.go`, `core/cluster_traffic_policy.go`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{Writer, duration, locality, percent};
+use crate::xds::cluster::{OutlierDetection, PoolSettings, Thresholds, Upstream, Warmup};
+use crate::xds::endpoint::{LocalityGroup, localize};
+use crate::xds::{Cluster, ClusterKind, Health, LbPolicy, Locality, Name, Tls};
+
+const HTTP_OPTIONS: &str =
+    "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+impl Writer<'_> {
+    pub(super) fn cluster(&mut self, cluster: &Cluster) -> Value {
+        let kind = self.kind(cluster);
+        let mut value = json!({
+            "name": &*cluster.name,
+            "type": kind,
+            "connect_timeout": duration(cluster.pool.connect_timeout),
+            "circuit_breakers": {"thresholds": [thresholds(&cluster.breakers)]},
+            "common_lb_config": {"healthy_panic_threshold": percent(cluster.panic_threshold)},
+        });
+        if cluster.locality.weighted {
+            value["common_lb_config"]["locality_weighted_lb_config"] = json!({});
+        }
+        balancer(&mut value, cluster);
+        if kind != "ORIGINAL_DST" {
+            value["load_assignment"] = self.load_assignment(cluster);
+        }
+        if matches!(kind, "STRICT_DNS" | "LOGICAL_DNS") {
+            value["dns_lookup_family"] = json!("V4_ONLY");
+        }
+        if cluster.upstream != Upstream::Tcp {
+            value["typed_extension_protocol_options"] = json!({
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions":
+                    http_options(&cluster.pool, cluster.upstream),
+            });
+        }
+        if let Some(outlier) = &cluster.outlier {
+            value["outlier_detection"] = outlier_detection(outlier);
+        }
+        self.transport(cluster);
+        value
+    }
+
+    fn kind(&mut self, cluster: &Cluster) -> &'static str {
+        let replaced = !cluster.endpoints.is_empty()
+            && cluster.endpoints.iter().all(|e| self.is_replaced(e));
+        match cluster.kind {
+            // Sent by istiod over EDS; here they are part of the file.
+            ClusterKind::Eds | ClusterKind::Static => "STATIC",
+            ClusterKind::StrictDns | ClusterKind::LogicalDns if replaced => "STATIC",
+            ClusterKind::StrictDns => "STRICT_DNS",
+            ClusterKind::LogicalDns => "LOGICAL_DNS",
+            ClusterKind::OriginalDst => {
+                if self.endpoints.is_some() && !cluster.endpoints.is_empty() {
+                    self.warn(format!(
+                        "cluster `{}` goes to the address its client chose, which does not exist on one machine",
+                        cluster.name
+                    ));
+                }
+                "ORIGINAL_DST"
+            }
+        }
+    }
+
+    /// What this proxy's place makes of the endpoints.
+    fn load_assignment(&mut self, cluster: &Cluster) -> Value {
+        let here = self.pod().map(|p| p.locality.clone()).unwrap_or_default();
+        let labels = self.client_labels(&here);
+        let assignment = localize(&cluster.endpoints, &cluster.locality, &here, &labels);
+        let groups: Vec<Value> = (assignment.groups.iter())
+            .map(|group| self.group(cluster, group))
+            .collect();
+        json!({"cluster_name": &*cluster.name, "endpoints": groups})
+    }
+
+    fn group(&mut self, cluster: &Cluster, group: &LocalityGroup) -> Value {
+        let members: Vec<Value> = (group.endpoints.iter())
+            .filter_map(|index| cluster.endpoints.get(*index as usize))
+            .map(|endpoint| {
+                let mut value = json!({"endpoint": {"address": self.address(endpoint)},
+                    "load_balancing_weight": endpoint.weight.max(1)});
+                match endpoint.health {
+                    Health::Healthy => {}
+                    Health::Unhealthy => value["health_status"] = json!("UNHEALTHY"),
+                    Health::Draining => value["health_status"] = json!("DRAINING"),
+                }
+                value
+            })
+            .collect();
+        let mut value = json!({"lb_endpoints": members, "priority": group.priority});
+        if !group.locality.is_empty() {
+            value["locality"] = locality(&group.locality);
+        }
+        if let Some(weight) = group.weight.filter(|w| *w > 0) {
+            value["load_balancing_weight"] = json!(weight);
+        }
+        value
+    }
+
+    /// Labels of the proxy for `failoverPriority`: its pod's and its place's.
+    fn client_labels(&self, here: &Locality) -> BTreeMap<Name, Name> {
+        let mut labels = self.workload.labels.clone();
+        let topology = [
+            ("topology.kubernetes.io/region", &here.region),
+            ("topology.kubernetes.io/zone", &here.zone),
+            ("topology.istio.io/subzone", &here.subzone),
+        ];
+        for (key, value) in topology {
+            if !value.is_empty() {
+                labels.insert(key.into(), value.clone());
+            }
+        }
+        labels
+    }
+
+    fn transport(&mut self, cluster: &Cluster) {
+        let mutual = cluster.endpoints.iter().any(|e| e.mtls);
+        let lost = match &cluster.tls {
+            Tls::Auto if mutual => "mutual TLS",
+            Tls::IstioMutual => "ISTIO_MUTUAL TLS",
+            Tls::Simple { .. } => "TLS origination",
+            Tls::Auto | Tls::Disable => return,
+        };
+        let clusters = self.plaintext.entry(lost).or_default();
+        clusters.push(cluster.name.clone());
+    }
+}
+
+fn balancer(value: &mut Value, cluster: &Cluster) {
+    let (name, config) = match cluster.lb {
+        LbPolicy::RoundRobin => ("ROUND_ROBIN", None),
+        LbPolicy::LeastRequest { choice_count } => (
+            "LEAST_REQUEST",
+            Some(("least_request_lb_config", json!({"choice_count": choice_count}))),
+        ),
+        LbPolicy::Random => ("RANDOM", None),
+        LbPolicy::RingHash { minimum_ring_size } => (
+            "RING_HASH",
+            Some((
+                "ring_hash_lb_config",
+                json!({"minimum_ring_size": minimum_ring_size}),
+            )),
+        ),
+        LbPolicy::Maglev { table_size } => (
+            "MAGLEV",
+            Some(("maglev_lb_config", json!({"table_size": table_size}))),
+        ),
+        LbPolicy::ClusterProvided => ("CLUSTER_PROVIDED", None),
+    };
+    value["lb_policy"] = json!(name);
+    if let Some((key, config)) = config {
+        value[key] = config;
+    }
+    if let Some(warmup) = &cluster.warmup {
+        let key = match cluster.lb {
+            LbPolicy::RoundRobin => "round_robin_lb_config",
+            _ => "least_request_lb_config",
+        };
+        value[key]["slow_start_config"] = slow_start(warmup);
+    }
+}
+
+fn slow_start(warmup: &Warmup) -> Value {
+    json!({
+        "slow_start_window": duration(warmup.duration),
+        "aggression": {"default_value": warmup.aggression, "runtime_key": "unused"},
+        "min_weight_percent": percent(warmup.minimum),
+    })
+}
+
+fn thresholds(limits: &Thresholds) -> Value {
+    let mut value = json!({
+        "max_connections": limits.max_connections,
+        "max_pending_requests": limits.max_pending_requests,
+        "max_requests": limits.max_requests,
+        "max_retries": limits.max_retries,
+        "track_remaining": true,
+    });
+    if let Some((share, least)) = limits.retry_budget {
+        value["retry_budget"] =
+            json!({"budget_percent": percent(share), "min_retry_concurrency": least});
+    }
+    value
+}
+
+fn http_options(pool: &PoolSettings, upstream: Upstream) -> Value {
+    let mut common = json!({"idle_timeout": duration(pool.idle_timeout)});
+    if pool.max_requests_per_connection > 0 {
+        common["max_requests_per_connection"] = json!(pool.max_requests_per_connection);
+    }
+    if let Some(age) = pool.max_connection_duration {
+        common["max_connection_duration"] = json!(duration(age));
+    }
+    let http2 = json!({"max_concurrent_streams": pool.max_concurrent_streams});
+    let mut value = json!({"@type": HTTP_OPTIONS, "common_http_protocol_options": common});
+    match upstream {
+        Upstream::Http2 => {
+            value["explicit_http_config"] = json!({"http2_protocol_options": http2});
+        }
+        Upstream::Downstream => {
+            value["use_downstream_protocol_config"] =
+                json!({"http_protocol_options": {}, "http2_protocol_options": http2});
+        }
+        Upstream::Http1 | Upstream::Tcp => {
+            value["explicit_http_config"] = json!({"http_protocol_options": {}});
+        }
+    }
+    value
+}
+
+fn outlier_detection(outlier: &OutlierDetection) -> Value {
+    let enforcing = |threshold: Option<u32>| if threshold.is_some() { 100 } else { 0 };
+    let mut value = json!({
+        "interval": duration(outlier.interval),
+        "base_ejection_time": duration(outlier.base_ejection_time),
+        "max_ejection_time": duration(outlier.max_ejection_time),
+        "max_ejection_percent": outlier.max_ejection_percent,
+        "enforcing_consecutive_5xx": enforcing(outlier.consecutive_5xx),
+        "enforcing_consecutive_gateway_failure": enforcing(outlier.consecutive_gateway_failure),
+        // istiod switches the statistical kinds off.
+        "enforcing_success_rate": 0,
+    });
+    let written = [
+        ("consecutive_5xx", outlier.consecutive_5xx),
+        (
+            "consecutive_gateway_failure",
+            outlier.consecutive_gateway_failure,
+        ),
+    ];
+    for (key, threshold) in written {
+        if let Some(threshold) = threshold {
+            value[key] = json!(threshold);
+        }
+    }
+    if outlier.split_local_origin {
+        value["split_external_local_origin_errors"] = json!(true);
+        value["enforcing_local_origin_success_rate"] = json!(0);
+        value["enforcing_consecutive_local_origin_failure"] =
+            json!(enforcing(outlier.consecutive_local_origin_failure));
+        if let Some(threshold) = outlier.consecutive_local_origin_failure {
+            value["consecutive_local_origin_failure"] = json!(threshold);
+        }
+    }
+    value
+}

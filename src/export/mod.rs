@@ -1,0 +1,222 @@
+//! Tables as a static Envoy bootstrap: what a workload's own proxy would run.
+//!
+//! A reader of the waist, like `report`: the same [`Snapshot`] that is simulated is written in
+//! Envoy's words, so that a real Envoy 1.40 can be put beside the simulator. Names are istiod's.
+//! Configuration that istiod sends over xDS (routes, endpoints) is written inline.
+//!
+//! Two uses. Without [`Endpoints`] the listeners stand where a sidecar's stand: bound to nothing,
+//! behind `virtualOutbound` that asks for the original destination. With them everything runs on
+//! one machine: endpoints are replaced by loopback addresses and listeners listen themselves.
+//!
+//! Not written, and said in a warning where it matters: TLS (certificates come from istiod),
+//! the inbound side. Not written at all: Istio's own filters (metadata exchange, telemetry),
+//! which are not part of Envoy.
+
+mod action;
+mod cluster;
+mod endpoints;
+mod listener;
+mod route;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::units::{Fraction, Origin, SimDuration};
+use crate::xds::{Name, Pod, ProxyTables, Snapshot, Workload, WorkloadId};
+
+pub use endpoints::Endpoints;
+
+/// Where a sidecar's admin interface is.
+const ADMIN: (&str, u16) = ("127.0.0.1", 15000);
+
+/// A bootstrap, and what it does not say.
+#[derive(Clone, Debug, Default)]
+pub struct Export {
+    /// `envoy -c`; null when something is refused.
+    pub bootstrap: Value,
+    /// What cannot be exported: sentences.
+    pub warnings: Vec<String>,
+    /// What Envoy would refuse: sentences with file and line.
+    pub refused: Vec<String>,
+}
+
+/// Writes the bootstrap of a workload's first pod.
+pub fn bootstrap(snapshot: &Snapshot, id: WorkloadId, endpoints: Option<&Endpoints>) -> Export {
+    let workload = &snapshot.workloads[id];
+    let mut writer = Writer {
+        snapshot,
+        workload,
+        endpoints,
+        plaintext: BTreeMap::new(),
+        warnings: Vec::new(),
+        refused: Vec::new(),
+    };
+    let Some(tables) = workload.tables.map(|t| &snapshot.tables[t]) else {
+        let why = format!(
+            "`{}` has no proxy: its pods are not injected",
+            workload.full_name()
+        );
+        writer.refused.push(why);
+        return writer.finish(Value::Null);
+    };
+    let value = writer.bootstrap(tables);
+    writer.finish(value)
+}
+
+/// Collects what is said while the tables are written.
+struct Writer<'a> {
+    snapshot: &'a Snapshot,
+    workload: &'a Workload,
+    /// One machine instead of a cluster.
+    endpoints: Option<&'a Endpoints>,
+    /// Clusters that lost their TLS, by kind.
+    plaintext: BTreeMap<&'static str, Vec<Name>>,
+    warnings: Vec<String>,
+    refused: Vec<String>,
+}
+
+impl Writer<'_> {
+    fn bootstrap(&mut self, tables: &ProxyTables) -> Value {
+        let listeners = self.listeners(tables);
+        let clusters: Vec<Value> = tables
+            .clusters
+            .iter()
+            .map(|c| self.cluster(&self.snapshot.clusters[*c]))
+            .collect();
+        if !self.workload.inbound.is_empty() {
+            self.warn(
+                "the inbound side (inbound clusters, mutual TLS, AuthorizationPolicies) is not exported",
+            );
+        }
+        self.lost_tls();
+        self.unused_endpoints();
+        json!({
+            "node": self.node(),
+            "admin": {"address": self.admin()},
+            "static_resources": {"listeners": listeners, "clusters": clusters},
+        })
+    }
+
+    fn pod(&self) -> Option<&Pod> {
+        self.workload.pods.first().map(|p| &self.snapshot.pods[*p])
+    }
+
+    /// As `pilot-agent` names a proxy: `sidecar~IP~POD.NAMESPACE~NAMESPACE.svc.cluster.local`.
+    fn node(&self) -> Value {
+        let kind = match self.workload.proxy {
+            crate::xds::ProxyKind::Gateway => "router",
+            _ => "sidecar",
+        };
+        let namespace = &self.workload.namespace;
+        let (ip, name) = self
+            .pod()
+            .map_or(("127.0.0.1", &*self.workload.name), |p| (&*p.ip, &*p.name));
+        let mut node = json!({
+            "id": format!("{kind}~{ip}~{name}.{namespace}~{namespace}.svc.cluster.local"),
+            "cluster": format!("{}.{namespace}", self.workload.name),
+        });
+        if let Some(place) = self.pod().map(|p| &p.locality).filter(|l| !l.is_empty()) {
+            node["locality"] = locality(place);
+        }
+        node
+    }
+
+    fn admin(&self) -> Value {
+        let given = self.endpoints.map(Endpoints::admin);
+        let (host, port) = given.unwrap_or((ADMIN.0.to_owned(), ADMIN.1));
+        socket(&host, port)
+    }
+
+    /// TLS needs certificates from istiod; what is lost is named once.
+    fn lost_tls(&mut self) {
+        for (kind, clusters) in std::mem::take(&mut self.plaintext) {
+            let (first, others) = (&clusters[0], clusters.len() - 1);
+            let rest = match others {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            self.warn(format!(
+                "{kind} is not exported (certificates come from istiod), plaintext instead: `{first}`{rest}"
+            ));
+        }
+    }
+
+    fn warn(&mut self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        if !self.warnings.contains(&sentence) {
+            self.warnings.push(sentence);
+        }
+    }
+
+    /// A sentence about a place in the manifests.
+    fn refuse(&mut self, origin: Origin, sentence: &str) {
+        let place = self.snapshot.origins.describe(origin);
+        let said = format!("{place}: {sentence}");
+        if !self.refused.contains(&said) {
+            self.refused.push(said);
+        }
+    }
+
+    fn finish(self, bootstrap: Value) -> Export {
+        Export {
+            bootstrap: if self.refused.is_empty() {
+                bootstrap
+            } else {
+                Value::Null
+            },
+            warnings: self.warnings,
+            refused: self.refused,
+        }
+    }
+}
+
+fn socket(host: &str, port: u16) -> Value {
+    json!({"socket_address": {"address": host, "port_value": port}})
+}
+
+/// Protobuf's JSON form of a duration: seconds with up to nine decimals.
+fn duration(length: SimDuration) -> String {
+    let (seconds, ns) = (length.ns() / 1_000_000_000, length.ns() % 1_000_000_000);
+    if ns == 0 {
+        return format!("{seconds}s");
+    }
+    let decimals = format!("{ns:09}");
+    format!("{seconds}.{}s", decimals.trim_end_matches('0'))
+}
+
+/// istiod always sends millionths.
+fn fractional_percent(share: Fraction) -> Value {
+    json!({"numerator": share.ppm(), "denominator": "MILLION"})
+}
+
+/// A protobuf `Percent`.
+fn percent(share: Fraction) -> Value {
+    json!({"value": f64::from(share.ppm()) / 10_000.0})
+}
+
+fn locality(place: &crate::xds::Locality) -> Value {
+    let parts = [
+        ("region", &place.region),
+        ("zone", &place.zone),
+        ("sub_zone", &place.subzone),
+    ];
+    let known = parts.iter().filter(|(_, text)| !text.is_empty());
+    known
+        .map(|(key, text)| ((*key).to_owned(), json!(&***text)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_keep_every_nanosecond() {
+        assert_eq!(duration(SimDuration::from_ms(1500)), "1.5s");
+        assert_eq!(duration(SimDuration::from_secs(10)), "10s");
+        assert_eq!(duration(SimDuration::from_ns(25_000_001)), "0.025000001s");
+        assert_eq!(duration(SimDuration::ZERO), "0s");
+    }
+}

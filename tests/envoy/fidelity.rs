@@ -1,0 +1,284 @@
+//! Recorded and live comparison, and the table that shows both columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::case::{self, Case};
+use crate::figures::{Figures, Spread, figures};
+use crate::sides::{real, simulated};
+
+/// Runs of the simulator behind a figure with a spread.
+const SEEDS: u64 = 20;
+/// Case and load whose times are Envoy's own and the machine's.
+const OVERHEAD: (&str, &str) = ("overhead", "plain");
+
+/// What real Envoy did, several times.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Recorded {
+    envoy: String,
+    repeats: Vec<Figures>,
+}
+
+impl Recorded {
+    fn read(case: &Case) -> Option<Self> {
+        let text = fs::read_to_string(case.recorded()).ok()?;
+        Some(serde_json::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", case.name)))
+    }
+
+    fn write(&self, case: &Case) {
+        let text = serde_json::to_string_pretty(self).expect("plain data");
+        fs::write(case.recorded(), text + "\n").expect("the recording is written");
+    }
+}
+
+/// One comparison: a load of a case, or one of its figures.
+struct Line {
+    load: String,
+    real: String,
+    simulated: String,
+    agrees: bool,
+}
+
+fn loads(case: &Case) -> Vec<String> {
+    let names = case.scenario.load.iter().map(|l| l.name.to_string());
+    names.collect()
+}
+
+/// Compares repeats of the real thing with the simulator.
+fn compare(case: &Case, repeats: &[Figures], slack_ms: f64) -> Vec<Line> {
+    let loads = loads(case);
+    let runs = if case.head.near.is_empty() { 1 } else { SEEDS };
+    let simulated: Vec<Figures> = (1..=runs)
+        .map(|seed| figures(&case.head, &simulated(case, seed), &loads))
+        .collect();
+    let mut lines = Vec::new();
+    for load in &loads {
+        if !case.head.exact.is_empty() {
+            lines.push(exact(load, repeats, &simulated[0]));
+        }
+        lines.extend(near(load, repeats, &simulated, slack_ms));
+    }
+    lines
+}
+
+fn exact(load: &str, repeats: &[Figures], simulated: &Figures) -> Line {
+    let all: BTreeSet<String> = repeats.iter().map(|r| counted(&r.exact[load])).collect();
+    let simulated = counted(&simulated.exact[load]);
+    Line {
+        load: load.to_owned(),
+        agrees: all.len() == 1 && all.contains(&simulated),
+        real: all.into_iter().collect::<Vec<_>>().join(" **or** "),
+        simulated,
+    }
+}
+
+fn counted(figures: &BTreeMap<String, u64>) -> String {
+    let one = |(name, count): (&String, &u64)| format!("{count} × {name}");
+    figures.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn near(load: &str, repeats: &[Figures], simulated: &[Figures], slack_ms: f64) -> Vec<Line> {
+    let names: BTreeSet<&String> = (repeats.iter().chain(simulated))
+        .flat_map(|f| f.near[load].keys())
+        .collect();
+    let spread = |runs: &[Figures], name: &str| {
+        let values = runs.iter().map(|f| f.near[load].get(name).copied());
+        Spread::of(&values.map(|v| v.unwrap_or(0.0)).collect::<Vec<_>>())
+    };
+    let line = |name: &String| {
+        let (real, simulated) = (spread(repeats, name), spread(simulated, name));
+        let slack = if name == "ms" { slack_ms } else { 0.0 };
+        let shown = |s: Spread| format!("{name} {:.2} ± {:.2}", s.mean, s.deviation);
+        Line {
+            load: load.to_owned(),
+            agrees: real.agrees(simulated, slack),
+            real: shown(real),
+            simulated: shown(simulated),
+        }
+    };
+    names.into_iter().map(line).collect()
+}
+
+/// What a clock of whole milliseconds on a shared machine cannot see: its step, and the time
+/// that an answer without any work took when this was recorded.
+fn slack(cases: &[Case]) -> f64 {
+    let case = cases.iter().find(|c| c.name == OVERHEAD.0);
+    let recorded = case.and_then(Recorded::read).map_or(Vec::new(), |r| r.repeats);
+    let times: Vec<f64> = recorded.iter().map(|f| f.near[OVERHEAD.1]["ms"]).collect();
+    let spread = Spread::of(&times);
+    1.0 + spread.mean + 3.0 * spread.deviation
+}
+
+/// Cases that do not say what they should say.
+fn faults(case: &Case, lines: &[Line]) -> Vec<String> {
+    let differing = lines.iter().filter(|l| !l.agrees);
+    let shown = differing.map(|l| {
+        format!(
+            "{} {}:\n  envoy     {}\n  simulated {}",
+            case.name, l.load, l.real, l.simulated
+        )
+    });
+    match &case.head.differs {
+        None => shown.collect(),
+        Some(why) if lines.iter().all(|l| l.agrees) => {
+            vec![format!("{} agrees now; take out `differs: {why}`", case.name)]
+        }
+        Some(_) => Vec::new(),
+    }
+}
+
+#[test]
+fn the_simulator_does_what_real_envoy_did() {
+    if std::env::var_os("TOWTANK_RECORD").is_some() {
+        return;
+    }
+    let cases = case::all();
+    let slack = slack(&cases);
+    let mut found = Vec::new();
+    for case in &cases {
+        let Some(recorded) = Recorded::read(case) else {
+            found.push(format!("{} was never recorded", case.name));
+            continue;
+        };
+        found.extend(faults(case, &compare(case, &recorded.repeats, slack)));
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+    if std::env::var_os("TOWTANK_CASE").is_none() {
+        table_is_fresh(&cases, slack);
+    }
+}
+
+/// Every case through a real Envoy: once, or as often as it is to be recorded.
+#[test]
+fn a_real_envoy_does_what_is_recorded() {
+    let Some(binary) = crate::envoy_or_skip("every case beside a real Envoy") else {
+        return;
+    };
+    let _alone = crate::alone();
+    let cases = case::all();
+    let record = std::env::var("TOWTANK_RECORD").ok();
+    let record = record.map(|n| n.parse::<usize>().expect("TOWTANK_RECORD is a number"));
+    let mut found = Vec::new();
+    for case in &cases {
+        let loads = loads(case);
+        let once = || figures(&case.head, &real(case, &binary), &loads);
+        match record {
+            Some(repeats) => {
+                let repeats: Vec<Figures> = (0..repeats.max(5)).map(|_| once()).collect();
+                let envoy = "1.40.0".to_owned();
+                Recorded { envoy, repeats }.write(case);
+            }
+            None => found.extend(again(case, &once())),
+        }
+    }
+    if record.is_some() {
+        report(&cases);
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// A fresh run beside the recorded ones: exact figures are the same, others within their range.
+fn again(case: &Case, fresh: &Figures) -> Vec<String> {
+    let Some(recorded) = Recorded::read(case) else {
+        return vec![format!("{} was never recorded", case.name)];
+    };
+    let known = recorded.repeats.iter().any(|r| r.exact == fresh.exact);
+    let mut found = Vec::new();
+    if !known {
+        let before = &recorded.repeats[0].exact;
+        let name = &case.name;
+        found.push(format!("{name}:\n  recorded {before:?}\n  now      {:?}", fresh.exact));
+    }
+    for (load, figures) in &fresh.near {
+        for (name, value) in figures.iter().filter(|(name, _)| *name != "ms") {
+            let values = recorded.repeats.iter().map(|r| r.near[load].get(name).copied());
+            let spread = Spread::of(&values.map(|v| v.unwrap_or(0.0)).collect::<Vec<_>>());
+            // A single new value of five known ones: six deviations are hardly ever left by chance.
+            if (value - spread.mean).abs() > 6.0 * spread.deviation + 1e-9 {
+                let said = format!("{} {load} {name}: {value} is not {spread:?}", case.name);
+                found.push(said);
+            }
+        }
+    }
+    found
+}
+
+fn report(cases: &[Case]) {
+    let slack = slack(cases);
+    for case in cases {
+        let recorded = Recorded::read(case).expect("it was just recorded");
+        for fault in faults(case, &compare(case, &recorded.repeats, slack)) {
+            eprintln!("DIFFERS {fault}");
+        }
+    }
+    if std::env::var_os("TOWTANK_CASE").is_none() {
+        fs::write(table_path(), table(cases, slack)).expect("the table is written");
+    }
+}
+
+fn table_path() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/FIDELITY.md")
+}
+
+fn table_is_fresh(cases: &[Case], slack: f64) {
+    let fresh = table(cases, slack);
+    if std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always") {
+        fs::write(table_path(), &fresh).expect("the table is written");
+    }
+    let known = fs::read_to_string(table_path()).unwrap_or_default();
+    assert!(
+        known == fresh,
+        "models/FIDELITY.md is not what the recordings and the simulator say; INSTA_UPDATE=always writes it"
+    );
+}
+
+const INTRODUCTION: &str = "\
+# Beside a real Envoy
+
+The same manifests, applications and load through Envoy 1.40 on loopback and through towtank. Both columns come from
+one description, a file in `tests/envoy/cases/`; Envoy runs the bootstrap that `towtank export envoy` writes, with one worker.
+What is exact is counted and must be the same in every repeat; what is a matter of chance is compared as means (Welch's t,
+99 %) over at least five real repeats and twenty seeds. Times have a margin on top: the millisecond that Envoy's timers have,
+and what an answer without any work took.
+
+This page is written by `tests/envoy/fidelity.rs` from `tests/envoy/recorded/`; an ordinary `cargo test` holds it.
+";
+
+fn table(cases: &[Case], slack: f64) -> String {
+    let mut rows = String::new();
+    let (mut agreeing, mut lines_all) = (0, 0);
+    let mut differing = String::new();
+    let mut ordered: Vec<&Case> = cases.iter().collect();
+    ordered.sort_by(|a, b| (&a.head.section, &a.name).cmp(&(&b.head.section, &b.name)));
+    for case in ordered {
+        let Some(recorded) = Recorded::read(case) else {
+            continue;
+        };
+        let lines = compare(case, &recorded.repeats, slack);
+        let head = &case.head;
+        let _ = writeln!(rows, "\n## {} {}\n\n`{}`\n", head.section, head.feature, case.name);
+        rows.push_str("| load | Envoy | towtank | |\n|---|---|---|---|\n");
+        for line in &lines {
+            let cell = |text: &str| text.replace('|', "\\|");
+            let verdict = if line.agrees { "same" } else { "**differs**" };
+            let (real, simulated) = (cell(&line.real), cell(&line.simulated));
+            let _ = writeln!(rows, "| {} | {real} | {simulated} | {verdict} |", line.load);
+            agreeing += usize::from(line.agrees);
+            lines_all += 1;
+        }
+        if let Some(why) = &case.head.differs {
+            let _ = writeln!(rows, "\nDiffers: {why}");
+            let _ = writeln!(differing, "* `{}`: {why}", case.name);
+        }
+    }
+    let mut page = INTRODUCTION.to_owned();
+    let _ = writeln!(page, "\n{agreeing} of {lines_all} comparisons in {} cases agree.", cases.len());
+    if !differing.is_empty() {
+        let _ = writeln!(page, "\nKnown to differ:\n\n{}", differing.trim_end());
+    }
+    page + &rows
+}

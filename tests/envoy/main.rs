@@ -1,0 +1,36 @@
+//! The proof against a real Envoy: the same manifests, applications and load on both sides.
+//!
+//! * Recorded results of Envoy 1.40 are committed under `recorded/`; the ordinary test run
+//!   compares the simulator with them and needs neither Envoy nor network.
+//! * Where the binary is found (`TOWTANK_ENVOY`, or the cache that `.ci/envoy` fills) every case
+//!   is run for real as well. `TOWTANK_RECORD=5` records that many repeats anew,
+//!   `TOWTANK_CASE=text` narrows to some cases.
+//! * `models/FIDELITY.md` is generated from both; `TOWTANK_RECORD` rewrites it too.
+
+mod case;
+mod envoy;
+mod export;
+mod fidelity;
+mod figures;
+mod http1;
+mod load;
+mod routing;
+mod sides;
+mod upstream;
+
+use std::sync::{Mutex, MutexGuard};
+
+/// Only one Envoy at a time: cases share addresses, and their times are measured.
+fn alone() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The binary, or a word that it is missing.
+fn envoy_or_skip(what: &str) -> Option<std::path::PathBuf> {
+    let found = envoy::binary();
+    if found.is_none() {
+        eprintln!("{what}: skipped: no Envoy (run .ci/envoy, or set TOWTANK_ENVOY)");
+    }
+    found
+}

@@ -1,0 +1,335 @@
+//! Randomised differential routing: many small VirtualServices, many requests, one Envoy.
+//!
+//! Every route names itself in a response header, so the answer says which one was taken; the
+//! path after rewriting comes back in another. The generator is seeded: a difference prints the
+//! seed, the VirtualService and the request.
+
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use towtank::config::load::{LoadOptions, load};
+use towtank::control_plane::compile;
+use towtank::data_plane::{NoTrail, RequestView, RouteDecision, Router, mutate};
+use towtank::engine::Draws;
+use towtank::export::{Endpoints, bootstrap};
+use towtank::http::Headers;
+use towtank::manifest::Source;
+use towtank::xds::{Action, RouteConfig, Snapshot};
+
+use crate::envoy::Envoy;
+use crate::http1::{Connection, request};
+
+/// VirtualServices, and requests to each.
+const HOSTS: u64 = 250;
+const REQUESTS: u64 = 40;
+const SEED: u64 = 1;
+
+/// Few words, so that matches and near misses are common.
+const SEGMENTS: &[&str] = &["a", "A", "ab", "b", "api", "v1", "v10", ""];
+const HEADERS: &[&str] = &["x-a", "x-b", "end-user"];
+const VALUES: &[&str] = &["1", "12", "jason", "Jason", ""];
+const REGEXES: &[&str] = &[".*", "1.*", "[a-z]+", "j.son", "(1|12)", "^1$"];
+const PATH_REGEXES: &[&str] = &["/a.*", "/(api|b)/.*", "/[^/]*", ".*", "/v1/?.*", "/api/v\\d+"];
+const METHODS: &[&str] = &["GET", "POST", "DELETE"];
+
+/// Seeded choices.
+struct Dice(Draws);
+
+impl Dice {
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.0.below(of.len() as u64) as usize]
+    }
+
+    /// True once in `n`.
+    fn once_in(&mut self, n: u64) -> bool {
+        self.0.below(n) == 0
+    }
+
+    fn path(&mut self) -> String {
+        let mut path = String::new();
+        for _ in 0..=self.0.below(3) {
+            path.push('/');
+            path.push_str(self.one(SEGMENTS));
+        }
+        path
+    }
+
+    fn text_match(&mut self) -> Value {
+        match self.0.below(4) {
+            0 => json!({"exact": self.one(VALUES)}),
+            1 => json!({"prefix": self.one(&["1", "j", "J"])}),
+            2 => json!({"regex": self.one(REGEXES)}),
+            _ => json!({"exact": self.one(&["1", "jason"])}),
+        }
+    }
+
+    fn block(&mut self) -> Value {
+        let mut block = json!({});
+        match self.0.below(5) {
+            0 => block["uri"] = json!({"exact": self.path()}),
+            1 | 2 => block["uri"] = json!({"prefix": self.path()}),
+            3 => block["uri"] = json!({"regex": self.one(PATH_REGEXES)}),
+            _ => {}
+        }
+        if self.once_in(4) {
+            block["ignoreUriCase"] = json!(true);
+        }
+        if self.once_in(3) {
+            let value = if self.once_in(4) { json!({}) } else { self.text_match() };
+            block["headers"] = json!({self.one(HEADERS): value});
+        }
+        if self.once_in(4) {
+            let value = if self.once_in(3) { json!({}) } else { self.text_match() };
+            block["withoutHeaders"] = json!({self.one(HEADERS): value});
+        }
+        if self.once_in(4) {
+            block["queryParams"] = json!({self.one(&["q", "r"]): self.text_match()});
+        }
+        if self.once_in(5) {
+            block["method"] = json!({"exact": self.one(METHODS)});
+        }
+        if block == json!({}) || block == json!({"ignoreUriCase": true}) {
+            block["uri"] = json!({"prefix": self.path()});
+        }
+        block
+    }
+
+    fn rule(&mut self, number: u64) -> Value {
+        let mut rule = json!({"headers": {"response": {"set": {"x-rule": number.to_string()}}}});
+        if !self.once_in(8) {
+            let blocks: Vec<Value> = (0..=self.0.below(2)).map(|_| self.block()).collect();
+            rule["match"] = blocks.into();
+        }
+        match self.0.below(6) {
+            0 => rule["redirect"] = json!({"uri": self.path()}),
+            1 => {
+                rule["directResponse"] = json!({"status": 200 + number, "body": {"string": "x"}});
+            }
+            _ => {
+                rule["route"] = json!([{"destination": {"host": "web"}}]);
+                match self.0.below(4) {
+                    0 => rule["rewrite"] = json!({"uri": self.path()}),
+                    1 => {
+                        rule["rewrite"] = json!({"uriRegexRewrite":
+                            {"match": "^/(\\w+)/(.*)$", "rewrite": "/\\2/\\1"}});
+                    }
+                    _ => {}
+                }
+            }
+        }
+        rule
+    }
+
+    fn virtual_service(&mut self, host: u64) -> Value {
+        let rules: Vec<Value> = (0..=self.0.below(5)).map(|n| self.rule(n)).collect();
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+            "metadata": {"name": format!("h{host}"), "namespace": "lab"},
+            "spec": {"hosts": [format!("h{host}")], "http": rules}})
+    }
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+struct Asked {
+    host: String,
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+}
+
+/// What became of it: the rule (or `-`), the status, the path upstream or the redirect's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answered {
+    rule: String,
+    status: u16,
+    to: String,
+}
+
+impl Dice {
+    fn asked(&mut self, host: u64) -> Asked {
+        let mut path = self.path();
+        if self.once_in(3) {
+            let _ = write!(path, "?{}={}", self.one(&["q", "r"]), self.one(VALUES));
+        }
+        let mut headers = Vec::new();
+        for name in HEADERS {
+            if self.once_in(3) {
+                headers.push(((*name).to_owned(), self.one(VALUES).to_owned()));
+            }
+        }
+        Asked {
+            host: format!("h{host}"),
+            method: self.one(METHODS).to_owned(),
+            path,
+            headers,
+        }
+    }
+}
+
+fn mesh(services: &[Value], hosts: u64) -> String {
+    let mut documents = vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "lab"}}),
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "client", "namespace": "lab",
+            "labels": {"app": "client", "sidecar.istio.io/inject": "true"}}}),
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "lab",
+            "labels": {"app": "web"}}}),
+    ];
+    let names = (0..hosts).map(|n| format!("h{n}")).chain(["web".to_owned()]);
+    documents.extend(names.map(|name| {
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "lab"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80}]}})
+    }));
+    documents.extend_from_slice(services);
+    let texts: Vec<String> = documents.iter().map(Value::to_string).collect();
+    texts.join("\n---\n")
+}
+
+fn compiled(text: String) -> Snapshot {
+    let loaded = load(
+        vec![Source::new("routing.yaml", text)],
+        &LoadOptions::default(),
+    );
+    let errors: Vec<String> = (loaded.diagnostics.iter().filter(|d| d.is_error()))
+        .map(ToString::to_string)
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    compile(&loaded.config)
+}
+
+/// towtank's decision.
+fn decided(config: &RouteConfig, router: &Router, asked: &Asked) -> Answered {
+    let mut headers = Headers::new();
+    for (name, value) in &asked.headers {
+        headers.append(name, value);
+    }
+    let view = RequestView {
+        method: &asked.method,
+        scheme: "http",
+        authority: &asked.host,
+        path: &asked.path,
+        headers: &headers,
+    };
+    let answered = |rule: &str, status, to: &str| Answered {
+        rule: rule.to_owned(),
+        status,
+        to: to.to_owned(),
+    };
+    let (vhost, at) = match router.route(config, &view, &mut NoTrail) {
+        RouteDecision::Route { vhost, route } => (vhost, route),
+        _ => return answered("-", 404, "-"),
+    };
+    let route = &config.virtual_hosts[vhost].routes[at];
+    let mut set = route.response_headers.set.iter();
+    let rule = set.find(|(name, _)| &**name == "x-rule");
+    let rule = rule.map_or("-", |(_, value)| value);
+    match &route.action {
+        Action::Forward(forward) => {
+            let pattern = router.rewrite_pattern(vhost, at);
+            let sent = mutate::upstream_request(route, forward, 0, &view, pattern);
+            answered(rule, 200, &sent.path)
+        }
+        Action::Redirect(redirect) => {
+            let (status, to) = mutate::redirect(route, redirect, &view);
+            answered(rule, status, &to)
+        }
+        Action::Direct(direct) => answered(rule, direct.status, "-"),
+        Action::Unusable => answered(rule, 0, "-"),
+    }
+}
+
+/// Real Envoy's, over one connection.
+fn real(connection: &mut Connection, asked: &Asked) -> Answered {
+    let text = request(&asked.method, &asked.host, &asked.path, &asked.headers);
+    connection.send(text.as_bytes()).expect("Envoy listens");
+    let answer = connection.receive().expect("an answer").expect("an answer");
+    let header = |name: &str| answer.header(name).unwrap_or("-").to_owned();
+    Answered {
+        rule: header("x-rule"),
+        status: answer.status(),
+        to: match header("location").as_str() {
+            "-" => header("x-path"),
+            location => location.to_owned(),
+        },
+    }
+}
+
+/// Answers every request with its path in a header.
+fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut connection = Connection::new(stream);
+                while let Ok(Some(message)) = connection.receive() {
+                    let path = message.first.split(' ').nth(1).unwrap_or("-");
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\nx-path: {path}\r\ncontent-length: 0\r\n\r\n");
+                    if connection.send(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn ten_thousand_random_requests_take_the_same_routes() {
+    let Some(binary) = crate::envoy_or_skip("randomised routing") else {
+        return;
+    };
+    let _alone = crate::alone();
+    let number = |name: &str, default: u64| {
+        let text = std::env::var(name).ok();
+        text.and_then(|t| t.parse().ok()).unwrap_or(default)
+    };
+    let (seed, hosts) = (number("TOWTANK_SEED", SEED), number("TOWTANK_HOSTS", HOSTS));
+    let mut dice = Dice(Draws::keyed(seed));
+    let services: Vec<Value> = (0..hosts).map(|h| dice.virtual_service(h)).collect();
+    let snapshot = compiled(mesh(&services, hosts));
+    let client = snapshot.workload_named("lab", "client").expect("there");
+    let map = [
+        ("lab/web", echo().to_string()),
+        ("admin", "127.0.0.1:0".to_owned()),
+    ];
+    let map = map.map(|(key, value)| (key.to_owned(), value));
+    let endpoints = Endpoints::new(map.into()).expect("an address");
+    let export = bootstrap(&snapshot, client, Some(&endpoints));
+    assert!(export.refused.is_empty(), "{:?}", export.refused);
+    let tables = &snapshot.tables[snapshot.workloads[client].tables.expect("a proxy")];
+    let id = snapshot.route_config_named(tables, "80").expect("port 80");
+    let config = &snapshot.route_configs[id];
+    let (router, bad) = Router::new(config);
+    assert!(bad.is_empty(), "{bad:?}");
+
+    let envoy = Envoy::start(&binary, export.bootstrap);
+    let to = envoy.listeners()["0.0.0.0_80"];
+    let mut connection = Connection::connect(to, Duration::from_secs(10)).expect("it listens");
+    let mut differing = Vec::new();
+    let mut all = 0;
+    for host in 0..hosts {
+        for _ in 0..REQUESTS {
+            let asked = dice.asked(host);
+            let (real, decided) = (real(&mut connection, &asked), decided(config, &router, &asked));
+            all += 1;
+            if real != decided {
+                let service = &services[host as usize]["spec"]["http"];
+                differing.push(format!(
+                    "{asked:?}\n  envoy     {real:?}\n  simulated {decided:?}\n  {service}"
+                ));
+            }
+        }
+    }
+    eprintln!("seed {seed}: {} of {all} agree", all - differing.len());
+    let shown = differing.iter().take(10).cloned().collect::<Vec<_>>();
+    assert!(
+        differing.is_empty(),
+        "TOWTANK_SEED={seed}: {} of {all} differ\n{}",
+        differing.len(),
+        shown.join("\n")
+    );
+}

@@ -1,0 +1,130 @@
+//! The two sides of a case: towtank, and a real Envoy.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use towtank::experiment::replicate;
+use towtank::export::{Export, bootstrap};
+use towtank::observe::Record;
+use towtank::simulation::{Control, prepare};
+
+use crate::case::Case;
+use crate::envoy::Envoy;
+use crate::figures::{Row, Seen};
+use crate::load;
+use crate::upstream::Upstreams;
+
+/// Time for the last counters to be written after the last answer.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// One run of towtank.
+pub(crate) fn simulated(case: &Case, seed: u64) -> Seen {
+    let plan = prepare(&case.snapshot, &case.model, &case.scenario).unwrap_or_else(|problems| {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        panic!("{}: {texts:#?}", case.name)
+    });
+    let interrupted = AtomicBool::new(false);
+    let control = Control {
+        interrupted: &interrupted,
+        progress: None,
+        keep_requests: 100_000,
+    };
+    seen(&replicate(&plan, seed, 1, Some(1), &control))
+}
+
+fn seen(record: &Record) -> Seen {
+    let or_dash = |text: &str| {
+        let missing = text.is_empty();
+        (if missing { "-" } else { text }).to_owned()
+    };
+    let row = |r: &towtank::observe::record::RequestRecord| Row {
+        load: record.clients[r.client as usize].name.clone(),
+        status: r.status.to_string(),
+        flags: r.flags.clone(),
+        details: r.details.clone(),
+        tries: r.attempts.to_string(),
+        cluster: or_dash(&r.cluster),
+        pod: or_dash(&r.pod),
+        path: r.path.clone(),
+        ms: (r.duration.ns() / 1_000_000) as f64,
+    };
+    let mut stats = BTreeMap::new();
+    for cluster in &record.clusters {
+        for (stat, value) in &cluster.stats {
+            stats.insert(format!("cluster.{}.{stat}", cluster.cluster), *value);
+        }
+    }
+    let hits = record.endpoints.iter();
+    Seen {
+        rows: record.requests.iter().map(row).collect(),
+        stats,
+        hits: hits.map(|e| (e.pod.clone(), e.requests)).collect(),
+    }
+}
+
+/// The bootstrap of the case's client, on one machine.
+pub(crate) fn exported(case: &Case) -> Export {
+    let client = case.snapshot.workload_named("lab", "client");
+    let map = [("admin".to_owned(), "127.0.0.1:0".to_owned())];
+    let endpoints = towtank::export::Endpoints::new(map.into()).expect("one entry");
+    bootstrap(
+        &case.snapshot,
+        client.expect("every case has a client"),
+        Some(&endpoints),
+    )
+}
+
+/// One run of a real Envoy.
+pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
+    let exported = exported(case);
+    assert!(exported.refused.is_empty(), "{:?}", exported.refused);
+    let upstreams = Upstreams::start(&case.snapshot, &case.model);
+    let envoy = Envoy::start(binary, exported.bootstrap);
+    let listeners = envoy.listeners();
+    let players: Vec<_> = (case.scenario.load.iter())
+        .map(|load| {
+            let name = format!("0.0.0.0_{}", load.url.port);
+            let to = listeners.get(&name);
+            load::play(load, *to.unwrap_or_else(|| panic!("no listener {name}")))
+        })
+        .collect();
+    for player in players {
+        player.join().expect("a load ends");
+    }
+    let requests: u64 = case.scenario.load.iter().map(load::count_of).sum();
+    let lines = envoy.access_log(usize::try_from(requests).expect("small"));
+    std::thread::sleep(SETTLE);
+    let rows = lines.iter().map(|line| logged(line, &upstreams.pods));
+    let hits = upstreams.hits.iter();
+    Seen {
+        rows: rows.collect(),
+        stats: envoy.cluster_stats(),
+        hits: hits
+            .map(|(pod, n)| (pod.clone(), n.load(Ordering::SeqCst)))
+            .collect(),
+    }
+}
+
+/// A line of the access log.
+fn logged(line: &Value, pods: &BTreeMap<String, String>) -> Row {
+    let text = |key: &str| match &line[key] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let host = text("host");
+    Row {
+        load: text("load"),
+        status: text("status"),
+        flags: text("flags"),
+        details: text("details"),
+        tries: text("tries"),
+        cluster: text("cluster"),
+        pod: pods.get(&host).cloned().unwrap_or(host),
+        path: text("path"),
+        ms: line["ms"].as_f64().unwrap_or(0.0),
+    }
+}

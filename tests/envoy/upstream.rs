@@ -1,0 +1,199 @@
+//! Scripted upstreams: one listening socket per pod and port, doing what the Model says.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use towtank::config::scenario::{Connections, ErrorKind, Model, WorkloadModel};
+use towtank::engine::{Draws, Sampler};
+use towtank::xds::{Snapshot, WorkloadId};
+
+use crate::http1::Connection;
+
+/// All upstreams of a case.
+pub(crate) struct Upstreams {
+    /// Pod name by the address it listens on.
+    pub(crate) pods: BTreeMap<String, String>,
+    /// Requests by pod name.
+    pub(crate) hits: BTreeMap<String, Arc<AtomicU64>>,
+    over: Arc<AtomicBool>,
+    accepting: Vec<JoinHandle<()>>,
+    /// Sockets that only exist.
+    held: Vec<Socket>,
+}
+
+impl Upstreams {
+    /// Listens where the endpoints of every cluster are; their addresses are loopback addresses.
+    pub(crate) fn start(snapshot: &Snapshot, model: &Model) -> Self {
+        let mut upstreams = Self {
+            pods: BTreeMap::new(),
+            hits: BTreeMap::new(),
+            over: Arc::default(),
+            accepting: Vec::new(),
+            held: Vec::new(),
+        };
+        for endpoint in snapshot.clusters.iter().flat_map(|c| c.endpoints.iter()) {
+            let (key, Some(pod)) = (endpoint.key(), endpoint.pod) else {
+                continue;
+            };
+            let pod = &snapshot.pods[pod];
+            let address = key.parse::<SocketAddr>().ok();
+            let Some(address) = address.filter(|a| a.ip().is_loopback()) else {
+                continue;
+            };
+            let fresh = upstreams.pods.insert(key, pod.name.to_string());
+            if fresh.is_none() {
+                let app = behaviour(snapshot, model, pod.workload);
+                upstreams.listen(address, &pod.name, app);
+            }
+        }
+        upstreams
+    }
+
+    fn listen(&mut self, address: SocketAddr, pod: &str, app: WorkloadModel) {
+        let hits = self.hits.entry(pod.to_owned()).or_default().clone();
+        match app.connections {
+            // Nobody listens: the kernel refuses.
+            Connections::Refuse => {}
+            Connections::Blackhole => self.held.extend(blackhole(address)),
+            Connections::Accept => {
+                let listener = TcpListener::bind(address)
+                    .unwrap_or_else(|why| panic!("cannot listen on {address}: {why}"));
+                let over = self.over.clone();
+                let accepting = move || accept(&listener, &Arc::new(app), &hits, &over);
+                self.accepting.push(thread::spawn(accepting));
+            }
+        }
+    }
+}
+
+impl Drop for Upstreams {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        for address in self.pods.keys() {
+            // Wakes the accepting thread, which sees that it is over.
+            if let Ok(address) = address.parse() {
+                let _ = TcpStream::connect_timeout(&address, Duration::from_millis(50));
+            }
+        }
+        // The next case uses the same addresses.
+        for thread in self.accepting.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn behaviour(snapshot: &Snapshot, model: &Model, workload: WorkloadId) -> WorkloadModel {
+    let name = snapshot.workloads[workload].full_name();
+    let own = model.workloads.get(name.as_str());
+    own.unwrap_or(&model.defaults).clone()
+}
+
+/// A full queue of connections that nobody accepts: the kernel drops every further SYN.
+fn blackhole(address: SocketAddr) -> Vec<Socket> {
+    let make = || -> io::Result<Vec<Socket>> {
+        let listening = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        listening.set_reuse_address(true)?;
+        listening.bind(&address.into())?;
+        listening.listen(0)?;
+        let filling = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        filling.connect(&address.into())?;
+        Ok(vec![listening, filling])
+    };
+    make().unwrap_or_else(|why| panic!("cannot hold {address}: {why}"))
+}
+
+fn accept(
+    listener: &TcpListener,
+    app: &Arc<WorkloadModel>,
+    hits: &Arc<AtomicU64>,
+    over: &Arc<AtomicBool>,
+) {
+    // Draws need not be those of the simulation; only their law is compared.
+    let draws = Arc::new(Mutex::new(Draws::keyed(u64::from(
+        listener.local_addr().map_or(1, |a| a.port()),
+    ))));
+    let sampler = app.service_time.sampler();
+    for stream in listener.incoming() {
+        if over.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        let server = Server {
+            app: app.clone(),
+            hits: hits.clone(),
+            over: over.clone(),
+            draws: draws.clone(),
+            sampler: sampler.clone(),
+        };
+        thread::spawn(move || server.serve(Connection::new(stream)));
+    }
+}
+
+/// One connection's server.
+struct Server {
+    app: Arc<WorkloadModel>,
+    hits: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+    draws: Arc<Mutex<Draws>>,
+    sampler: Sampler,
+}
+
+impl Server {
+    fn serve(&self, mut connection: Connection) {
+        while let Ok(Some(_)) = connection.receive() {
+            self.hits.fetch_add(1, Ordering::SeqCst);
+            let (work, failure) = self.draw();
+            thread::sleep(work);
+            let status = match failure {
+                // A closed connection; unread bytes would make the kernel send RST.
+                Some(ErrorKind::Reset) => return,
+                Some(ErrorKind::Hang) => return self.hang(&connection),
+                Some(ErrorKind::Status(status)) => status,
+                None => self.app.status,
+            };
+            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n");
+            if connection.send(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn draw(&self) -> (Duration, Option<ErrorKind>) {
+        let mut draws = self.draws.lock().expect("no thread panics here");
+        let work = Duration::from_nanos(self.sampler.sample(&mut draws).ns());
+        let random = draws.next_u64() % 1_000_000;
+        let mut below = 0;
+        let failure = self.app.errors.iter().find(|error| {
+            below += u64::from(error.rate.ppm());
+            random < below
+        });
+        (work, failure.map(|error| error.kind))
+    }
+
+    /// Says nothing until the other side gives up or the case is over.
+    fn hang(&self, connection: &Connection) {
+        let patience = Some(Duration::from_millis(50));
+        let _ = connection.stream().set_read_timeout(patience);
+        let mut byte = [0];
+        while !self.over.load(Ordering::SeqCst) {
+            match connection.stream().peek(&mut byte) {
+                Ok(0) => return,
+                Err(error) if !is_timeout(&error) => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
