@@ -46,8 +46,8 @@ impl Writer<'_> {
     }
 
     fn kind(&mut self, cluster: &Cluster) -> &'static str {
-        let replaced = !cluster.endpoints.is_empty()
-            && cluster.endpoints.iter().all(|e| self.is_replaced(e));
+        let replaced =
+            !cluster.endpoints.is_empty() && cluster.endpoints.iter().all(|e| self.is_replaced(e));
         match cluster.kind {
             // Sent by istiod over EDS; here they are part of the file.
             ClusterKind::Eds | ClusterKind::Static => "STATIC",
@@ -135,7 +135,10 @@ fn balancer(value: &mut Value, cluster: &Cluster) {
         LbPolicy::RoundRobin => ("ROUND_ROBIN", None),
         LbPolicy::LeastRequest { choice_count } => (
             "LEAST_REQUEST",
-            Some(("least_request_lb_config", json!({"choice_count": choice_count}))),
+            Some((
+                "least_request_lb_config",
+                json!({"choice_count": choice_count}),
+            )),
         ),
         LbPolicy::Random => ("RANDOM", None),
         LbPolicy::RingHash { minimum_ring_size } => (

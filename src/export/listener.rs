@@ -31,8 +31,7 @@ impl Writer<'_> {
 
     fn listener(&mut self, listener: &Listener, kind: ProxyKind, is_virtual: bool) -> Value {
         let place = self.endpoints.map(|map| map.listener(listener));
-        let (host, port) =
-            place.unwrap_or_else(|| (listener.address.to_string(), listener.port));
+        let (host, port) = place.unwrap_or_else(|| (listener.address.to_string(), listener.port));
         let chains = self.merged(listener);
         let mut value = json!({
             "name": &*listener.name,

@@ -71,9 +71,8 @@ pub(super) fn write_ops(value: &mut Value, side: &str, ops: &HeaderOps) {
             "keep_empty_value": true})
     };
     // Pseudo headers and Host are written as rewrites.
-    let plain = |(name, _): &&(Name, Name)| {
-        !name.starts_with(':') && !name.eq_ignore_ascii_case("host")
-    };
+    let plain =
+        |(name, _): &&(Name, Name)| !name.starts_with(':') && !name.eq_ignore_ascii_case("host");
     let set = (ops.set.iter().filter(plain)).map(|l| line(l, "OVERWRITE_IF_EXISTS_OR_ADD"));
     let add = (ops.add.iter().filter(plain)).map(|l| line(l, "APPEND_IF_EXISTS_OR_ADD"));
     let lines: Vec<Value> = set.chain(add).collect();

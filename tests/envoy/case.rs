@@ -44,9 +44,16 @@ pub(crate) struct Head {
     /// Compared within the spread of both sides: `ms`, `share:FIELD`, `stat:NAME`, `hits`.
     #[serde(default)]
     pub(crate) near: Vec<String>,
+    /// Counters are read so long after the last answer, in milliseconds.
+    #[serde(default = "settle_ms")]
+    pub(crate) settle_ms: u64,
     /// Why the sides are known to differ; the test then holds that they do.
     #[serde(default)]
     pub(crate) differs: Option<String>,
+}
+
+fn settle_ms() -> u64 {
+    150
 }
 
 /// A case made ready.
@@ -123,7 +130,9 @@ impl Case {
 
     /// What real Envoy did, when it was asked last.
     pub(crate) fn recorded(&self) -> PathBuf {
-        folder().join("recorded").join(format!("{}.json", self.name))
+        folder()
+            .join("recorded")
+            .join(format!("{}.json", self.name))
     }
 }
 
@@ -140,9 +149,11 @@ impl Head {
                 "status": {"podIP": "127.1.0.1"}}),
         ];
         for (number, (service, pods)) in self.mesh.iter().enumerate() {
-            documents.push(json!({"apiVersion": "v1", "kind": "Service", "metadata": meta(service),
+            documents.push(
+                json!({"apiVersion": "v1", "kind": "Service", "metadata": meta(service),
                 "spec": {"selector": {"app": service},
-                    "ports": [{"name": "http", "port": 80, "targetPort": PORT}]}}));
+                    "ports": [{"name": "http", "port": 80, "targetPort": PORT}]}}),
+            );
             for (place, (pod, version)) in pods.iter().enumerate() {
                 documents.push(json!({"apiVersion": "v1", "kind": "Pod",
                     "metadata": {"name": format!("{service}-{pod}"), "namespace": "lab",
@@ -160,17 +171,21 @@ impl Head {
     /// Loopback takes no time to speak of; applications have no limits but those that are written.
     fn model(&self) -> Value {
         let full = |name: &String| format!("lab/{name}");
-        let apps: BTreeMap<String, &Value> =
-            self.apps.iter().map(|(pod, app)| (full(pod), app)).collect();
-        let placement: BTreeMap<String, [&String; 1]> =
-            (self.placement.iter()).map(|(pod, at)| (full(pod), [at])).collect();
+        let apps: BTreeMap<String, &Value> = self
+            .apps
+            .iter()
+            .map(|(pod, app)| (full(pod), app))
+            .collect();
+        let placement: BTreeMap<String, [&String; 1]> = (self.placement.iter())
+            .map(|(pod, at)| (full(pod), [at]))
+            .collect();
         json!({"apiVersion": "towtank/v1alpha1", "kind": "Model", "metadata": {"name": "lab"},
-            "spec": {
-                "network": {"sameZone": "20us", "sameRegion": "20us", "betweenRegions": "20us"},
-                "defaults": {"serviceTime": "0.2ms", "concurrency": "unlimited", "queue": "unlimited"},
-                "workloads": apps,
-                "placement": placement,
-            }})
+        "spec": {
+            "network": {"sameZone": "20us", "sameRegion": "20us", "betweenRegions": "20us"},
+            "defaults": {"serviceTime": "0.2ms", "concurrency": "unlimited", "queue": "unlimited"},
+            "workloads": apps,
+            "placement": placement,
+        }})
     }
 
     fn scenario(&self, name: &str) -> Value {

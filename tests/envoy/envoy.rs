@@ -50,7 +50,13 @@ impl Envoy {
         let admin_file = folder.path().join("admin");
         let errors = fs::File::create(folder.path().join("stderr")).expect("a log file");
         let child = Command::new(binary)
-            .args(["--concurrency", "1", "--use-dynamic-base-id", "-l", "warning"])
+            .args([
+                "--concurrency",
+                "1",
+                "--use-dynamic-base-id",
+                "-l",
+                "warning",
+            ])
             .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1"])
             .arg("--admin-address-path")
             .arg(&admin_file)
@@ -76,7 +82,10 @@ impl Envoy {
             let text = fs::read_to_string(admin_file).unwrap_or_default();
             if let Ok(address) = text.trim().parse() {
                 self.admin = address;
-                if self.try_get("/ready").is_some_and(|(status, _)| status == 200) {
+                if self
+                    .try_get("/ready")
+                    .is_some_and(|(status, _)| status == 200)
+                {
                     return;
                 }
             }

@@ -108,7 +108,10 @@ fn the_map_puts_endpoints_on_this_machine_and_names_what_it_misses() {
     assert!(text.contains(r#""port_value":18080"#), "{text}");
     assert!(!text.contains("virtualOutbound"), "nothing is redirected");
     let said = export.warnings.join("\n");
-    assert!(said.contains("`production/nobody-0` of the endpoints map fits no endpoint"), "{said}");
+    assert!(
+        said.contains("`production/nobody-0` of the endpoints map fits no endpoint"),
+        "{said}"
+    );
     assert!(said.contains("it stays as it is"), "{said}");
 }
 

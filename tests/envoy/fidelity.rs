@@ -107,7 +107,9 @@ fn near(load: &str, repeats: &[Figures], simulated: &[Figures], slack_ms: f64) -
 /// that an answer without any work took when this was recorded.
 fn slack(cases: &[Case]) -> f64 {
     let case = cases.iter().find(|c| c.name == OVERHEAD.0);
-    let recorded = case.and_then(Recorded::read).map_or(Vec::new(), |r| r.repeats);
+    let recorded = case
+        .and_then(Recorded::read)
+        .map_or(Vec::new(), |r| r.repeats);
     let times: Vec<f64> = recorded.iter().map(|f| f.near[OVERHEAD.1]["ms"]).collect();
     let spread = Spread::of(&times);
     1.0 + spread.mean + 3.0 * spread.deviation
@@ -125,7 +127,10 @@ fn faults(case: &Case, lines: &[Line]) -> Vec<String> {
     match &case.head.differs {
         None => shown.collect(),
         Some(why) if lines.iter().all(|l| l.agrees) => {
-            vec![format!("{} agrees now; take out `differs: {why}`", case.name)]
+            vec![format!(
+                "{} agrees now; take out `differs: {why}`",
+                case.name
+            )]
         }
         Some(_) => Vec::new(),
     }
@@ -191,11 +196,17 @@ fn again(case: &Case, fresh: &Figures) -> Vec<String> {
     if !known {
         let before = &recorded.repeats[0].exact;
         let name = &case.name;
-        found.push(format!("{name}:\n  recorded {before:?}\n  now      {:?}", fresh.exact));
+        found.push(format!(
+            "{name}:\n  recorded {before:?}\n  now      {:?}",
+            fresh.exact
+        ));
     }
     for (load, figures) in &fresh.near {
         for (name, value) in figures.iter().filter(|(name, _)| *name != "ms") {
-            let values = recorded.repeats.iter().map(|r| r.near[load].get(name).copied());
+            let values = recorded
+                .repeats
+                .iter()
+                .map(|r| r.near[load].get(name).copied());
             let spread = Spread::of(&values.map(|v| v.unwrap_or(0.0)).collect::<Vec<_>>());
             // A single new value of five known ones: six deviations are hardly ever left by chance.
             if (value - spread.mean).abs() > 6.0 * spread.deviation + 1e-9 {
@@ -241,7 +252,7 @@ const INTRODUCTION: &str = "\
 
 The same manifests, applications and load through Envoy 1.40 on loopback and through towtank. Both columns come from
 one description, a file in `tests/envoy/cases/`; Envoy runs the bootstrap that `towtank export envoy` writes, with one worker.
-What is exact is counted and must be the same in every repeat; what is a matter of chance is compared as means (Welch's t,
+What is exact is counted and must be the same in every repeat; what is a matter of chance is compared as means (t test,
 99 %) over at least five real repeats and twenty seeds. Times have a margin on top: the millisecond that Envoy's timers have,
 and what an answer without any work took.
 
@@ -260,7 +271,11 @@ fn table(cases: &[Case], slack: f64) -> String {
         };
         let lines = compare(case, &recorded.repeats, slack);
         let head = &case.head;
-        let _ = writeln!(rows, "\n## {} {}\n\n`{}`\n", head.section, head.feature, case.name);
+        let _ = writeln!(
+            rows,
+            "\n## {} {}\n\n`{}`\n",
+            head.section, head.feature, case.name
+        );
         rows.push_str("| load | Envoy | towtank | |\n|---|---|---|---|\n");
         for line in &lines {
             let cell = |text: &str| text.replace('|', "\\|");
@@ -276,7 +291,11 @@ fn table(cases: &[Case], slack: f64) -> String {
         }
     }
     let mut page = INTRODUCTION.to_owned();
-    let _ = writeln!(page, "\n{agreeing} of {lines_all} comparisons in {} cases agree.", cases.len());
+    let _ = writeln!(
+        page,
+        "\n{agreeing} of {lines_all} comparisons in {} cases agree.",
+        cases.len()
+    );
     if !differing.is_empty() {
         let _ = writeln!(page, "\nKnown to differ:\n\n{}", differing.trim_end());
     }

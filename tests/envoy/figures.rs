@@ -119,7 +119,9 @@ fn shares(token: &str, rows: &[&Row], seen: &Seen) -> Vec<(String, f64)> {
     for row in rows {
         *found.entry(row.field(field)).or_default() += 100.0 / total;
     }
-    let named = found.into_iter().map(|(name, share)| (format!("% {name}"), share));
+    let named = found
+        .into_iter()
+        .map(|(name, share)| (format!("% {name}"), share));
     named.collect()
 }
 
@@ -147,26 +149,47 @@ impl Spread {
         self.deviation * self.deviation / self.count
     }
 
-    /// Do two means differ by no more than chance allows? Welch's t, with what a clock cannot
-    /// see added to the margin.
+    /// Do two means differ by no more than chance allows, with what a clock cannot see on top?
+    ///
+    /// The larger margin of Welch's t and of the pooled one counts: a handful of repeats of
+    /// something discrete may happen to be equal, and the other side knows its spread better.
     pub(crate) fn agrees(self, other: Self, slack: f64) -> bool {
-        let variance = self.error() + other.error();
         let difference = (self.mean - other.mean).abs();
-        if variance <= 1e-18 {
-            return difference <= slack + 1e-9;
-        }
+        let margin = self.welch(other).max(self.pooled(other));
+        difference <= margin + slack + 1e-9
+    }
+
+    fn welch(self, other: Self) -> f64 {
+        let variance = self.error() + other.error();
         let part = |s: Self| s.error() * s.error() / (s.count - 1.0).max(1.0);
         let freedom = variance * variance / (part(self) + part(other));
-        let t = StudentsT::new(0.0, 1.0, freedom.max(1.0)).expect("a distribution");
-        let margin = t.inverse_cdf(0.5 + CONFIDENCE / 2.0) * variance.sqrt();
-        difference <= margin + slack
+        margin(freedom, variance)
     }
+
+    fn pooled(self, other: Self) -> f64 {
+        let freedom = self.count + other.count - 2.0;
+        let squares = |s: Self| s.deviation * s.deviation * (s.count - 1.0);
+        let variance = (squares(self) + squares(other)) / freedom.max(1.0);
+        margin(freedom, variance * (1.0 / self.count + 1.0 / other.count))
+    }
+}
+
+fn margin(freedom: f64, variance: f64) -> f64 {
+    if variance <= 1e-18 {
+        return 0.0;
+    }
+    let t = StudentsT::new(0.0, 1.0, freedom.max(1.0)).expect("a distribution");
+    t.inverse_cdf(0.5 + CONFIDENCE / 2.0) * variance.sqrt()
 }
 
 #[test]
 fn means_agree_when_chance_explains_the_difference() {
     let check = |a: &[f64], b: &[f64], slack: f64, agrees: bool| {
-        assert_eq!(Spread::of(a).agrees(Spread::of(b), slack), agrees, "{a:?} {b:?}");
+        assert_eq!(
+            Spread::of(a).agrees(Spread::of(b), slack),
+            agrees,
+            "{a:?} {b:?}"
+        );
     };
     check(&[10.0, 12.0, 11.0], &[11.0, 10.0, 12.5], 0.0, true);
     check(&[10.0, 10.1, 9.9], &[12.0, 12.1, 11.9], 0.0, false);

@@ -109,7 +109,9 @@ impl Connection {
     fn line(&mut self) -> io::Result<Option<String>> {
         let mut bytes = Vec::new();
         let limit = BYTES_MAX as u64;
-        (&mut self.reader).take(limit).read_until(b'\n', &mut bytes)?;
+        (&mut self.reader)
+            .take(limit)
+            .read_until(b'\n', &mut bytes)?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -119,7 +121,12 @@ impl Connection {
 }
 
 /// A request as text.
-pub(crate) fn request(method: &str, host: &str, path: &str, headers: &[(String, String)]) -> String {
+pub(crate) fn request(
+    method: &str,
+    host: &str,
+    path: &str,
+    headers: &[(String, String)],
+) -> String {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));

@@ -23,7 +23,8 @@ use std::sync::{Mutex, MutexGuard};
 /// Only one Envoy at a time: cases share addresses, and their times are measured.
 fn alone() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
-    LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    LOCK.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The binary, or a word that it is missing.

@@ -31,7 +31,14 @@ const SEGMENTS: &[&str] = &["a", "A", "ab", "b", "api", "v1", "v10", ""];
 const HEADERS: &[&str] = &["x-a", "x-b", "end-user"];
 const VALUES: &[&str] = &["1", "12", "jason", "Jason", ""];
 const REGEXES: &[&str] = &[".*", "1.*", "[a-z]+", "j.son", "(1|12)", "^1$"];
-const PATH_REGEXES: &[&str] = &["/a.*", "/(api|b)/.*", "/[^/]*", ".*", "/v1/?.*", "/api/v\\d+"];
+const PATH_REGEXES: &[&str] = &[
+    "/a.*",
+    "/(api|b)/.*",
+    "/[^/]*",
+    ".*",
+    "/v1/?.*",
+    "/api/v\\d+",
+];
 const METHODS: &[&str] = &["GET", "POST", "DELETE"];
 
 /// Seeded choices.
@@ -77,11 +84,19 @@ impl Dice {
             block["ignoreUriCase"] = json!(true);
         }
         if self.once_in(3) {
-            let value = if self.once_in(4) { json!({}) } else { self.text_match() };
+            let value = if self.once_in(4) {
+                json!({})
+            } else {
+                self.text_match()
+            };
             block["headers"] = json!({self.one(HEADERS): value});
         }
         if self.once_in(4) {
-            let value = if self.once_in(3) { json!({}) } else { self.text_match() };
+            let value = if self.once_in(3) {
+                json!({})
+            } else {
+                self.text_match()
+            };
             block["withoutHeaders"] = json!({self.one(HEADERS): value});
         }
         if self.once_in(4) {
@@ -176,7 +191,9 @@ fn mesh(services: &[Value], hosts: u64) -> String {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "lab",
             "labels": {"app": "web"}}}),
     ];
-    let names = (0..hosts).map(|n| format!("h{n}")).chain(["web".to_owned()]);
+    let names = (0..hosts)
+        .map(|n| format!("h{n}"))
+        .chain(["web".to_owned()]);
     documents.extend(names.map(|name| {
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "lab"},
             "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80}]}})
@@ -314,7 +331,10 @@ fn ten_thousand_random_requests_take_the_same_routes() {
     for host in 0..hosts {
         for _ in 0..REQUESTS {
             let asked = dice.asked(host);
-            let (real, decided) = (real(&mut connection, &asked), decided(config, &router, &asked));
+            let (real, decided) = (
+                real(&mut connection, &asked),
+                decided(config, &router, &asked),
+            );
             all += 1;
             if real != decided {
                 let service = &services[host as usize]["spec"]["http"];

@@ -17,9 +17,6 @@ use crate::figures::{Row, Seen};
 use crate::load;
 use crate::upstream::Upstreams;
 
-/// Time for the last counters to be written after the last answer.
-const SETTLE: Duration = Duration::from_millis(150);
-
 /// One run of towtank.
 pub(crate) fn simulated(case: &Case, seed: u64) -> Seen {
     let plan = prepare(&case.snapshot, &case.model, &case.scenario).unwrap_or_else(|problems| {
@@ -96,7 +93,7 @@ pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
     }
     let requests: u64 = case.scenario.load.iter().map(load::count_of).sum();
     let lines = envoy.access_log(usize::try_from(requests).expect("small"));
-    std::thread::sleep(SETTLE);
+    std::thread::sleep(Duration::from_millis(case.head.settle_ms));
     let rows = lines.iter().map(|line| logged(line, &upstreams.pods));
     let hits = upstreams.hits.iter();
     Seen {
