@@ -75,7 +75,10 @@ impl Writer<'_> {
     fn merged(&mut self, listener: &Listener) -> Vec<FilterChain> {
         let mut chains: Vec<FilterChain> = Vec::new();
         for chain in &listener.chains {
-            if chains.iter().any(|c| c.matches == chain.matches) {
+            let open = self.takes_plaintext(chain);
+            let same =
+                |c: &FilterChain| c.matches == chain.matches || (open && self.takes_plaintext(c));
+            if chains.iter().any(same) {
                 self.warn(format!(
                     "listener `{}`: a second filter chain with the same match is left out",
                     listener.name
@@ -102,16 +105,13 @@ impl Writer<'_> {
         let mut value = json!({"filters": [filter]});
         let plaintext = self.takes_plaintext(chain);
         match &chain.matches {
-            ChainMatch::Any => {}
             ChainMatch::PlaintextHttp if several => {
                 value["filter_chain_match"] = json!({
                     "transport_protocol": "raw_buffer",
                     "application_protocols": ["http/1.1", "h2c"],
                 });
             }
-            ChainMatch::PlaintextHttp => {}
-            ChainMatch::Sni(_) if plaintext => {}
-            ChainMatch::Sni(names) => {
+            ChainMatch::Sni(names) if !plaintext => {
                 value["filter_chain_match"] =
                     json!({"server_names": names.iter().map(|n| &**n).collect::<Vec<_>>()});
             }
@@ -119,6 +119,7 @@ impl Writer<'_> {
                 let ranges: Vec<Value> = blocks.iter().map(|b| cidr(b)).collect();
                 value["filter_chain_match"] = json!({"prefix_ranges": ranges});
             }
+            ChainMatch::Any | ChainMatch::PlaintextHttp | ChainMatch::Sni(_) => {}
         }
         value
     }

@@ -4,8 +4,10 @@
 //! way a connection ends are part of the cases, and a library would decide them.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 /// Largest head or body that is read.
 const BYTES_MAX: usize = 1 << 20;
@@ -45,7 +47,19 @@ impl Connection {
     }
 
     pub(crate) fn connect(to: SocketAddr, patience: Duration) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&to, patience)?;
+        Self::connect_from([127, 0, 0, 1].into(), to, patience)
+    }
+
+    /// From an address of this machine, which the other side sees.
+    pub(crate) fn connect_from(
+        from: IpAddr,
+        to: SocketAddr,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+        socket.connect_timeout(&to.into(), patience)?;
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(patience))?;
         Ok(Self::new(stream))
     }

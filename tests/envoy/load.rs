@@ -1,6 +1,6 @@
 //! The load generator: what a Scenario's load says, in real time, bounded by its count.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -17,14 +17,16 @@ const REQUESTS_MAX: u64 = 5000;
 
 /// What a client sends, and for how long it waits.
 struct Client {
+    from: IpAddr,
     to: SocketAddr,
     text: String,
     timeout: Option<Duration>,
 }
 
 /// Plays one load; the thread ends when every request was answered.
-pub(crate) fn play(load: &Load, to: SocketAddr) -> JoinHandle<()> {
+pub(crate) fn play(load: &Load, from: IpAddr, to: SocketAddr) -> JoinHandle<()> {
     let client = Arc::new(Client {
+        from,
         to,
         text: request_text(load),
         timeout: load.timeout.map(|t| Duration::from_nanos(t.ns())),
@@ -37,7 +39,7 @@ pub(crate) fn play(load: &Load, to: SocketAddr) -> JoinHandle<()> {
             ..
         } => {
             assert!(think.is_none(), "think times are not played");
-            closed(client, *connections, count(*requests))
+            closed(&client, *connections, count(*requests))
         }
         LoadStyle::Open {
             rate,
@@ -81,7 +83,7 @@ fn request_text(load: &Load) -> String {
     request(&load.method, &host, &load.url.path, &headers)
 }
 
-fn closed(client: Arc<Client>, connections: u32, requests: u64) -> JoinHandle<()> {
+fn closed(client: &Arc<Client>, connections: u32, requests: u64) -> JoinHandle<()> {
     let left = Arc::new(AtomicU64::new(requests));
     let user = move |client: &Client, left: &AtomicU64| {
         let mut connection = None;
@@ -112,7 +114,9 @@ fn open(client: Arc<Client>, gap: Duration, requests: u64) -> JoinHandle<()> {
             thread::spawn(move || drop(client.send(None)))
         });
         let sent: Vec<JoinHandle<()>> = sent.collect();
-        sent.into_iter().for_each(|t| t.join().expect("a client"));
+        for thread in sent {
+            thread.join().expect("a client");
+        }
     })
 }
 
@@ -129,7 +133,8 @@ impl Client {
     fn send(&self, connection: Option<Connection>) -> Option<Connection> {
         let mut connection = match connection {
             Some(connection) => connection,
-            None => Connection::connect(self.to, PATIENCE).expect("Envoy accepts connections"),
+            None => Connection::connect_from(self.from, self.to, PATIENCE)
+                .expect("Envoy accepts connections"),
         };
         let patience = self.timeout.unwrap_or(PATIENCE);
         let _ = connection.stream().set_read_timeout(Some(patience));

@@ -7,6 +7,12 @@
 //!   `TOWTANK_CASE=text` narrows to some cases.
 //! * `models/FIDELITY.md` is generated from both; `TOWTANK_RECORD` rewrites it too.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a real proxy runs in real time, on real sockets"
+)]
+
 mod case;
 mod envoy;
 mod export;

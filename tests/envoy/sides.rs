@@ -17,6 +17,9 @@ use crate::figures::{Row, Seen};
 use crate::load;
 use crate::upstream::Upstreams;
 
+/// Address of the client's pod.
+const CLIENT: [u8; 4] = [127, 1, 0, 1];
+
 /// One run of towtank.
 pub(crate) fn simulated(case: &Case, seed: u64) -> Seen {
     let plan = prepare(&case.snapshot, &case.model, &case.scenario).unwrap_or_else(|problems| {
@@ -85,7 +88,11 @@ pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
         .map(|load| {
             let name = format!("0.0.0.0_{}", load.url.port);
             let to = listeners.get(&name);
-            load::play(load, *to.unwrap_or_else(|| panic!("no listener {name}")))
+            load::play(
+                load,
+                CLIENT.into(),
+                *to.unwrap_or_else(|| panic!("no listener {name}")),
+            )
         })
         .collect();
     for player in players {

@@ -91,7 +91,12 @@ impl Drop for Upstreams {
 fn behaviour(snapshot: &Snapshot, model: &Model, workload: WorkloadId) -> WorkloadModel {
     let name = snapshot.workloads[workload].full_name();
     let own = model.workloads.get(name.as_str());
-    own.unwrap_or(&model.defaults).clone()
+    let app = own.unwrap_or(&model.defaults).clone();
+    assert!(
+        app.concurrency.is_none() && app.queue.is_none() && app.calls.is_empty(),
+        "{name}: limits and calls of applications are not played"
+    );
+    app
 }
 
 /// A full queue of connections that nobody accepts: the kernel drops every further SYN.
@@ -157,7 +162,7 @@ impl Server {
                 Some(ErrorKind::Status(status)) => status,
                 None => self.app.status,
             };
-            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n");
+            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 2\r\n\r\nok");
             if connection.send(answer.as_bytes()).is_err() {
                 return;
             }
