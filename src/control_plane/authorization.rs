@@ -1,12 +1,13 @@
 //! AuthorizationPolicies of a workload port (`pilot/pkg/security/authz`, `pilot/pkg/model/authorization.go`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::MeshConfig;
 use crate::config::istio::{AuthorizationAction, AuthorizationPolicy, AuthorizationRule};
 use crate::config::selector::{is_everything, selects};
-use crate::xds::Name;
+use crate::units::IdVec;
 use crate::xds::listener::{Authorization, Operation, Policy, Rule};
+use crate::xds::{Name, ProxyKind, Workload};
 
 /// The policies that apply; root namespace first, each oldest first.
 pub(super) fn of_workload(
@@ -16,14 +17,7 @@ pub(super) fn of_workload(
     is_tcp: bool,
 ) -> Authorization {
     let root = &config.mesh.root_namespace;
-    let mut policies: Vec<&AuthorizationPolicy> = (config.authorization_policies.iter())
-        .filter(|p| p.meta.namespace == *root || p.meta.namespace == *namespace)
-        .filter(|p| !p.is_dry_run())
-        .filter(|p| {
-            is_everything(p.selector.as_ref())
-                || p.selector.as_ref().is_some_and(|s| selects(s, labels))
-        })
-        .collect();
+    let mut policies: Vec<&AuthorizationPolicy> = applying(config, namespace, labels).collect();
     policies.sort_by_key(|p| (p.meta.namespace != *root, p.meta.age_key()));
     let mut found = Authorization::default();
     for policy in policies {
@@ -35,6 +29,48 @@ pub(super) fn of_workload(
         }
     }
     found
+}
+
+/// Policies that are in force for pods with these labels.
+fn applying<'a>(
+    config: &'a MeshConfig,
+    namespace: &'a Name,
+    labels: &'a BTreeMap<Name, Name>,
+) -> impl Iterator<Item = &'a AuthorizationPolicy> {
+    let here = |p: &&AuthorizationPolicy| {
+        p.meta.namespace == config.mesh.root_namespace || p.meta.namespace == *namespace
+    };
+    (config.authorization_policies.iter())
+        .filter(here)
+        .filter(|p| !p.has_target && !p.is_dry_run())
+        .filter(|p| {
+            is_everything(p.selector.as_ref())
+                || p.selector.as_ref().is_some_and(|s| selects(s, labels))
+        })
+}
+
+/// Policies that gateways would enforce, in words: only sidecars do so here.
+pub(super) fn unenforced(config: &MeshConfig, workloads: &IdVec<Workload>) -> Option<String> {
+    let blocks = |p: &&AuthorizationPolicy| {
+        let action = p.action;
+        matches!(
+            action,
+            AuthorizationAction::Allow | AuthorizationAction::Deny
+        )
+    };
+    let gateways = workloads.iter().filter(|w| w.proxy == ProxyKind::Gateway);
+    let names: BTreeSet<String> = gateways
+        .flat_map(|w| applying(config, &w.namespace, &w.labels).filter(blocks))
+        .map(|p| format!("{}/{}", p.meta.namespace, p.meta.name))
+        .collect();
+    (!names.is_empty()).then(|| {
+        let names: Vec<String> = names.into_iter().collect();
+        format!(
+            "gateways let everything pass that AuthorizationPolicy {} would stop: only sidecars \
+             enforce policies here",
+            names.join(", ")
+        )
+    })
 }
 
 fn translate(policy: &AuthorizationPolicy, is_tcp: bool, allow: bool) -> Policy {

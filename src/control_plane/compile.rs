@@ -1,5 +1,6 @@
 //! The four steps in order.
 
+use super::authorization;
 use super::gateway;
 use super::inbound;
 use super::listener;
@@ -30,6 +31,7 @@ pub fn compile(config: &MeshConfig) -> Snapshot {
     let mut assumed = push.fleet.assumed.clone();
     assumed.extend(push.registry.assumed.iter().cloned());
     assumed.extend(unopened_gateways(&push));
+    assumed.extend(authorization::unenforced(config, &push.fleet.workloads));
     let mut workloads = push.fleet.workloads;
     for (id, ports) in inbound {
         workloads[id].inbound = ports;

@@ -44,6 +44,8 @@ pub struct AuthorizationPolicy {
     pub meta: Meta,
     /// `selector.matchLabels`; `None` or empty: every workload.
     pub selector: Option<BTreeMap<Name, Name>>,
+    /// `targetRef` or `targetRefs` is written: it speaks of a Gateway API object, of no sidecar.
+    pub has_target: bool,
     /// `action`.
     pub action: AuthorizationAction,
     /// `rules`.

@@ -153,10 +153,38 @@ fn a_headless_service_is_called_by_pod_address() {
     );
 }
 
+#[test]
+fn policies_with_a_target_and_dry_runs_stop_nobody_and_gateways_are_named() {
+    let mut config = shop();
+    let rules = || vec![AuthorizationRule::default()];
+    config.authorization_policies = vec![policy(AuthorizationAction::Deny, rules())];
+    config.authorization_policies[0].selector = None;
+    let denied = |config: &MeshConfig| {
+        let snapshot = compile(config);
+        let id = snapshot.workload_named("shop", "reviews-v1").unwrap();
+        let named = snapshot.assumed.iter().any(|a| a.contains("only sidecars"));
+        let inbound = &snapshot.workloads[id].inbound[0];
+        (inbound.authorization.deny.len(), named)
+    };
+    assert_eq!(denied(&config), (1, false));
+    let mut edge = workload("shop", "edge", &[("istio", "ingress")], 1);
+    edge.is_gateway = true;
+    config.workloads.push(edge);
+    assert_eq!(denied(&config), (1, true));
+    let first = &mut config.authorization_policies[0];
+    first.meta.annotations = labels(&[("istio.io/dry-run", "true")]);
+    assert_eq!(denied(&config), (0, false));
+    let first = &mut config.authorization_policies[0];
+    first.meta.annotations.clear();
+    first.has_target = true;
+    assert_eq!(denied(&config), (0, false));
+}
+
 fn policy(action: AuthorizationAction, rules: Vec<AuthorizationRule>) -> AuthorizationPolicy {
     AuthorizationPolicy {
         meta: meta("shop", "p"),
         selector: Some(labels(&[("app", "reviews")])),
+        has_target: false,
         action,
         rules,
     }

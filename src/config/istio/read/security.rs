@@ -84,6 +84,7 @@ pub(in crate::config) fn authorization_policy(f: &Fields<'_>, meta: Meta) -> Aut
     let policy = AuthorizationPolicy {
         meta,
         selector: selector(f),
+        has_target,
         action,
         rules: f.objects("rules", |f| rule(f, action, &namespace)),
     };
