@@ -3,7 +3,7 @@
 //! W1 is `models/w1`: a gateway, ten services of ten pods each in a call tree, two versions, four
 //! rules per route, retries, breakers and outlier detection. Its files are part of the program, so
 //! that an installed `towtank bench w1` needs no checkout. Nothing here reads a clock: the caller
-//! measures around [`bench`], and the digest tells whether two machines did the same work.
+//! measures around [`bench()`], and the digest tells whether two machines did the same work.
 
 use std::sync::atomic::AtomicBool;
 

@@ -1,4 +1,4 @@
-//! Istio kinds. Blocks that decide behaviour carry the [`Origin`] of their key.
+//! Istio kinds. Blocks that decide behaviour carry the [`Origin`](crate::units::Origin) of their key.
 
 mod mesh;
 mod policy;
