@@ -25,6 +25,7 @@ pub(super) fn source(
         return Ok(implied(namespace, config, assumed));
     };
     if let Some(locality) = outside(from) {
+        let locality = locality.map_err(Failure::Usage)?;
         return Ok(LoadSource::Outside {
             locality,
             via: None,
@@ -39,11 +40,20 @@ pub(super) fn source(
 }
 
 /// `outside` or `outside:region/zone`.
-fn outside(from: &str) -> Option<Locality> {
-    match from.strip_prefix("outside")? {
-        "" => Some(Locality::default()),
-        rest => rest.strip_prefix(':').map(Locality::parse),
+fn outside(from: &str) -> Option<Result<Locality, String>> {
+    let rest = from.strip_prefix("outside")?;
+    if rest.is_empty() {
+        return Some(Ok(Locality::default()));
     }
+    let place = rest.strip_prefix(':')?;
+    let parts: Vec<&str> = place.split('/').collect();
+    Some(if parts.len() > 3 || parts.contains(&"") {
+        Err(format!(
+            "`{place}` is not a locality; write for example `outside:us-east/us-east-1`"
+        ))
+    } else {
+        Ok(Locality::parse(place))
+    })
 }
 
 /// A one-replica Deployment with a sidecar in that namespace.
@@ -134,7 +144,9 @@ mod tests {
             panic!("{got:?}")
         };
         assert_eq!(locality.to_string(), "eu/a");
-        let wrong = source(Some("outsider"), "m", &mut config, &mut Vec::new());
-        assert!(matches!(wrong, Err(Failure::Usage(_))), "{wrong:?}");
+        for wrong in ["outsider", "outside:", "outside:a//b", "outside:a/b/c/d"] {
+            let got = source(Some(wrong), "m", &mut config, &mut Vec::new());
+            assert!(matches!(got, Err(Failure::Usage(_))), "{wrong}: {got:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::manifest::Source;
 
 /// Largest text that is read: dumps of the largest clusters are well below.
 const BYTES_MAX: u64 = 512 << 20;
-/// Folders inside folders; deeper is a loop of links.
+/// Folders inside folders; deeper is nobody's repository.
 const DEPTH_MAX: usize = 40;
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
@@ -26,6 +26,7 @@ pub(super) struct Reader {
     /// What could not be read.
     pub(super) problems: Vec<Diagnostic>,
     seen: BTreeSet<PathBuf>,
+    folders: BTreeSet<PathBuf>,
 }
 
 impl Reader {
@@ -40,9 +41,11 @@ impl Reader {
         match fs::metadata(path) {
             Err(error) => self.cannot(path, &error),
             Ok(meta) if meta.is_dir() => {
-                let before = self.sources.len() + self.problems.len() + self.seen.len();
+                let known = self.folders.len();
+                let found = self.problems.len() + self.seen.len();
                 self.folder(path, 0);
-                if before == self.sources.len() + self.problems.len() + self.seen.len() {
+                let is_new = known < self.folders.len();
+                if is_new && found == self.problems.len() + self.seen.len() {
                     let message =
                         format!("`{}` holds no .yaml, .yml or .json file", path.display());
                     self.problem(path, message, "name a folder with manifests, or a file");
@@ -52,10 +55,15 @@ impl Reader {
         }
     }
 
+    /// Reads a folder once, so that a loop of links ends where it began.
     fn folder(&mut self, folder: &Path, depth: usize) {
+        let identity = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        if !self.folders.insert(identity) {
+            return;
+        }
         if depth > DEPTH_MAX {
             let message = format!("folders are nested more than {DEPTH_MAX} deep");
-            return self.problem(folder, message, "look for links that form a loop");
+            return self.problem(folder, message, "name the folder that holds the manifests");
         }
         let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut paths: Vec<PathBuf> = match entries {
@@ -111,8 +119,8 @@ impl Reader {
             Err(error) => {
                 let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
                 let line = valid.split(|byte| *byte == b'\n').count();
-                let message = format!("it is not UTF-8 text (line {line})");
-                self.problem(path, message, "save it as UTF-8");
+                let what = "it is not UTF-8 text";
+                self.problem_at(path, line as u32, what, "save it as UTF-8");
             }
         }
     }
@@ -127,9 +135,13 @@ impl Reader {
     }
 
     fn problem(&mut self, path: &Path, message: impl Into<String>, help: &str) {
+        self.problem_at(path, 0, message, help);
+    }
+
+    fn problem_at(&mut self, path: &Path, line: u32, message: impl Into<String>, help: &str) {
         let place = Place {
             file: path.to_string_lossy().into(),
-            line: 0,
+            line,
             column: 0,
         };
         let problem = Diagnostic::error("TT-UNREADABLE", Class::Syntax, message);
@@ -232,13 +244,28 @@ mod tests {
         for name in ["missing.yaml", "latin.yaml", "empty", "good.yaml"] {
             reader.read(&dir.path().join(name));
         }
-        let said: Vec<String> = reader.problems.iter().map(|p| p.message.clone()).collect();
+        let said: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), 3, "{said:?}");
-        assert!(said[1].contains("line 2"), "{said:?}");
+        assert!(
+            said[1].contains("latin.yaml:2: it is not UTF-8"),
+            "{said:?}"
+        );
         assert_eq!(
             reader.sources[0].text, "g",
             "the byte order mark is not text"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_loop_of_links_ends_where_it_began() {
+        let dir = folder(&[("a/b.yaml", "b")]);
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("a/again")).unwrap();
+        let mut reader = Reader::default();
+        reader.read(dir.path());
+        reader.read(&dir.path().join("a"));
+        assert_eq!(reader.sources.len(), 1);
+        assert!(reader.problems.is_empty(), "{:?}", reader.problems);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod args;
 mod bench;
 mod client;
 mod decode;
+mod doubt;
 pub mod exit_code;
 mod export;
 mod input;

@@ -127,6 +127,20 @@ impl Drop for Progress {
     }
 }
 
+/// Refuses a folder that is something else, before a long run and not after it.
+pub(super) fn check_folder(folder: &Path) -> Result<(), String> {
+    let shown = folder.display();
+    if folder.as_os_str().is_empty() {
+        return Err("--out-dir is empty; name a folder".to_owned());
+    }
+    if folder.exists() && !folder.is_dir() {
+        return Err(format!(
+            "--out-dir `{shown}` is a file; name a folder, or a new name for one"
+        ));
+    }
+    Ok(())
+}
+
 /// Writes files into a folder: all of them or none.
 ///
 /// A new folder is built aside and renamed as a whole. In a folder that exists, every file is
@@ -222,6 +236,16 @@ mod tests {
             ["x.csv", "y.csv"],
             "nothing is left aside"
         );
+    }
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x");
+        fs::write(&file, "").unwrap();
+        assert!(check_folder(&file).unwrap_err().contains("is a file"));
+        assert!(check_folder(dir.path()).is_ok());
+        assert!(check_folder(&dir.path().join("new")).is_ok());
     }
 
     #[test]

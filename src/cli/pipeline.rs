@@ -13,7 +13,7 @@ use super::{decode, interrupt, names};
 use crate::config::scenario::{Model, Scenario};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::control_plane;
-use crate::diagnostic::{Class, Diagnostic, render};
+use crate::diagnostic::{Class, Diagnostic, Place, render};
 use crate::experiment::replicate;
 use crate::explain::narrate;
 use crate::manifest::Source;
@@ -30,7 +30,8 @@ pub(super) struct Mesh {
     pub(super) namespace: String,
     /// What was taken for granted so far.
     pub(super) assumed: Vec<String>,
-    warnings: Vec<String>,
+    /// What looks wrong in the input or on the command line.
+    pub(super) warnings: Vec<String>,
     not_simulated: Vec<String>,
     /// For excerpts.
     sources: Vec<Source>,
@@ -55,8 +56,15 @@ pub(super) fn read(inputs: &Inputs<'_>, console: Console) -> Result<Mesh, Failur
         let file = input::find_scenario(path).map_err(Failure::Usage)?;
         let scenario = read_scenario(&file, &mut reader)?;
         version = version.or(scenario.version);
+        let before = reader.problems.len();
         for path in scenario.paths {
             reader.read(&path);
+        }
+        for problem in &mut reader.problems[before..] {
+            let file = file.display();
+            problem.help = Some(format!(
+                "`{file}` names it; paths in a Scenario start at the Scenario's own folder"
+            ));
         }
     }
     for path in &inputs.args.filename {
@@ -118,6 +126,9 @@ fn judge(
     let loaded = decode::decode(&reader.sources, &options);
     let mut diagnostics = reader.problems;
     diagnostics.extend(loaded.diagnostics);
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        diagnostics.extend(nothing(&loaded.config, &reader.sources));
+    }
     let goes_on =
         |d: &Diagnostic| d.class == Class::Admission && (inputs.args.force || inputs.tolerant);
     let fatal: Vec<Diagnostic> = diagnostics
@@ -156,6 +167,29 @@ fn judge(
         warnings: say(|d| d.class != Class::NotSimulated),
         not_simulated: say(|d| d.class == Class::NotSimulated),
         sources: reader.sources,
+    })
+}
+
+/// An error when nothing was read that requests could go to.
+fn nothing(config: &MeshConfig, sources: &[Source]) -> Option<Diagnostic> {
+    let is_empty = config.workloads.is_empty()
+        && config.services.is_empty()
+        && config.service_entries.is_empty();
+    if !is_empty {
+        return None;
+    }
+    let what = "no Service, workload or ServiceEntry is in what was read: there is no mesh";
+    let error = Diagnostic::error("TT-EMPTY", Class::Model, what);
+    let help = "name the manifests with -f FILE or -f FOLDER, or in `manifests:` of the Scenario";
+    let place = sources.first().map(|source| Place {
+        file: source.path.clone(),
+        line: 0,
+        column: 0,
+    });
+    let error = error.help(help);
+    Some(match place {
+        Some(place) => error.at(place),
+        None => error,
     })
 }
 

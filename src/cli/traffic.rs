@@ -4,10 +4,11 @@ use std::path::Path;
 
 use super::args::{CurlArgs, HeaderArg, LoadArgs, PlainFormat, ReportFormat, RunArgs};
 use super::client;
+use super::doubt::doubt;
 use super::exit_code::{ExitCode, Failure};
 use super::output::{self, Console};
 use super::pipeline::{self, How, Inputs, Mesh};
-use crate::config::scenario::{ArrivalKind, HeaderValue, Load, LoadStyle, Scenario};
+use crate::config::scenario::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, Scenario};
 use crate::http::Url;
 use crate::observe::Record;
 use crate::observe::record::Ended;
@@ -25,6 +26,9 @@ const REQUESTS_KEPT: usize = 100_000;
 
 /// `towtank run`.
 pub(super) fn run(args: &RunArgs, console: Console) -> Result<ExitCode, Failure> {
+    if let Some(folder) = &args.out_dir {
+        output::check_folder(folder).map_err(Failure::Usage)?;
+    }
     let namespace = args.namespace.namespace.as_deref();
     let inputs = Inputs {
         args: &args.input,
@@ -53,6 +57,7 @@ pub(super) fn run(args: &RunArgs, console: Console) -> Result<ExitCode, Failure>
     };
     scenario.duration = args.duration.or(scenario.duration);
     scenario.warm_up = args.warm_up.unwrap_or(scenario.warm_up);
+    check(&scenario)?;
     let mut how = How::new(&args.repeat, &scenario);
     how.keep_requests = if args.out_dir.is_some() {
         REQUESTS_KEPT
@@ -60,10 +65,13 @@ pub(super) fn run(args: &RunArgs, console: Console) -> Result<ExitCode, Failure>
         0
     };
     let record = mesh.run(&scenario, &how, console)?.record;
-    if let Some(folder) = &args.out_dir {
-        write_all(folder, &record, console)?;
-    }
-    print(&record, args.output, &mesh, console)
+    // A folder that cannot be written must not cost the report.
+    let written = args
+        .out_dir
+        .as_ref()
+        .map_or(Ok(()), |folder| write_all(folder, &record, console));
+    let code = print(&record, args.output, &mesh, console)?;
+    written.map(|()| code)
 }
 
 /// `towtank load`.
@@ -93,6 +101,7 @@ pub(super) fn load(args: &LoadArgs, console: Console) -> Result<ExitCode, Failur
         .duration
         .or(args.requests.is_none().then_some(LOAD_DURATION));
     let scenario = one_load("load", &request, style, duration, &mut mesh)?;
+    check(&scenario)?;
     let how = How::new(&args.repeat, &scenario);
     let record = mesh.run(&scenario, &how, console)?.record;
     print(&record, args.output, &mesh, console)
@@ -160,6 +169,11 @@ fn one_load(
         &mut mesh.config,
         &mut mesh.assumed,
     )?;
+    if let LoadSource::Workload { name, .. } = &from {
+        let namespace = name.split('/').next().unwrap_or_default();
+        mesh.warnings
+            .extend(doubt(request.url, namespace, &mesh.config));
+    }
     let text = |header: &HeaderArg| {
         (
             header.name.as_str().into(),
@@ -170,7 +184,7 @@ fn one_load(
         name: name.into(),
         from,
         url: request.url.clone(),
-        method: request.method.to_ascii_uppercase().into(),
+        method: request.method.into(),
         headers: request.headers.iter().map(text).collect(),
         mix: Vec::new(),
         style,
@@ -191,6 +205,19 @@ fn one_load(
     })
 }
 
+/// Flags may ask for what a Scenario document may not.
+fn check(scenario: &Scenario) -> Result<(), Failure> {
+    let objections = scenario.objections();
+    if objections.is_empty() {
+        return Ok(());
+    }
+    let said: Vec<String> = objections
+        .into_iter()
+        .map(|no| format!("{}; {}", no.what, no.help))
+        .collect();
+    Err(Failure::Usage(said.join("\n")))
+}
+
 fn only_scenario(mesh: &Mesh) -> Result<Scenario, Failure> {
     match mesh.scenarios.as_slice() {
         [only] => Ok(only.clone()),
@@ -198,8 +225,12 @@ fn only_scenario(mesh: &Mesh) -> Result<Scenario, Failure> {
             "no Scenario to run: name a SCENARIO file or folder, or describe the load with --to URL --rate R".to_owned(),
         )),
         several => {
-            let names: Vec<String> = several.iter().map(|s| format!("`{}`", s.name)).collect();
-            Err(Failure::Usage(format!("more than one Scenario was read ({}); keep one", names.join(", "))))
+            let place = |s: &Scenario| mesh.config.origins.place(s.origin);
+            let names: Vec<String> = several.iter().map(|s| format!("`{}` at {}", s.name, place(s))).collect();
+            Err(Failure::Usage(format!(
+                "more than one Scenario was read ({}); name the file of one, or leave the others out",
+                names.join(", ")
+            )))
         }
     }
 }

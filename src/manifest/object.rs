@@ -160,6 +160,16 @@ impl Envelopes {
             self.diagnostics.push(error.help(help));
             return;
         }
+        if object.group() == "towtank" && known_kind("towtank", &object.kind).is_none() {
+            let what = format!(
+                "`{}` is not a kind of `{}`",
+                object.kind, object.api_version
+            );
+            let error = Diagnostic::error("TT-UNKNOWN-KIND", Class::Model, what).at(object.place());
+            let help = "its kinds are `Model` and `Scenario`";
+            self.diagnostics.push(error.help(help));
+            return;
+        }
         if known_kind(object.group(), &object.kind).is_none() {
             let key = (Arc::clone(&object.api_version), Arc::clone(&object.kind));
             let entry = self.unknown.entry(key).or_insert_with(|| UnknownKind {

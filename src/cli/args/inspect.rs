@@ -5,6 +5,7 @@ use clap_complete::Shell;
 
 use crate::units::SimDuration;
 
+use super::values::duration;
 use super::{InputArgs, NamespaceArgs, PlainFormat};
 
 const PROXY_CONFIG_EXAMPLES: &str = "\
@@ -65,12 +66,12 @@ pub struct BenchArgs {
     #[arg(value_name = "WORKLOAD", value_enum)]
     pub model: BenchModel,
     /// How long to measure, in seconds of real time.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds, allow_hyphen_values = true)]
     pub seconds: f64,
     /// Measure one run of so much virtual time instead.
     ///
     /// Its counts do not depend on the machine, so it suits instruction counters.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub duration: Option<SimDuration>,
     /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]

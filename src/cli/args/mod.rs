@@ -7,6 +7,7 @@
 mod export;
 mod inspect;
 mod traffic;
+mod values;
 
 use std::path::PathBuf;
 
@@ -18,7 +19,8 @@ pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
 pub use inspect::{
     BenchArgs, BenchModel, CompletionArgs, ProxyConfigArgs, SchemaArgs, SchemaOf, Table,
 };
-pub use traffic::{CurlArgs, HeaderArg, LoadArgs, Repeat, RunArgs};
+pub use traffic::{CurlArgs, LoadArgs, Repeat, RunArgs};
+pub use values::HeaderArg;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -145,7 +147,7 @@ pub struct NamespaceArgs {
     /// Namespace of the client, of short workload names, and of objects without one.
     ///
     /// Default: the only namespace that has workloads, else `default`.
-    #[arg(short, long, value_name = "NS")]
+    #[arg(short, long, value_name = "NS", value_parser = values::namespace)]
     pub namespace: Option<String>,
 }
 

@@ -1,11 +1,12 @@
 //! Arguments of the commands that send requests: `run`, `curl`, `load`.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args;
 
+use super::values::{HeaderArg, duration, method, namespace, rate, seed};
 use super::{InputArgs, NamespaceArgs, PlainFormat, ReportFormat};
+use crate::config::scenario::{CONNECTIONS_MAX, REPLICATIONS_MAX, REQUESTS_MAX};
 use crate::http::Url;
 use crate::units::{Rate, SimDuration};
 
@@ -42,7 +43,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "WORKLOAD", requires = "to", help_heading = "Load")]
     pub from: Option<String>,
     /// Requests per second, Poisson [default: 100/s].
-    #[arg(long, value_name = "RATE", requires = "to", help_heading = "Load")]
+    #[arg(long, value_name = "RATE", value_parser = rate, requires = "to", allow_hyphen_values = true, help_heading = "Load")]
     pub rate: Option<Rate>,
     /// Request header of --to, `name: value`. Repeatable.
     #[arg(
@@ -58,15 +59,21 @@ pub struct RunArgs {
         short = 'X',
         long = "request",
         value_name = "METHOD",
+        value_parser = method,
         default_value = "GET",
         help_heading = "Load"
     )]
     pub method: String,
     /// How long load is offered, in virtual time [default: the scenario's, or 60s with --to].
-    #[arg(long, value_name = "DURATION", help_heading = "Load")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true, help_heading = "Load")]
     pub duration: Option<SimDuration>,
     /// Virtual time before counting begins [default: the scenario's, or 0s with --to].
-    #[arg(long, value_name = "DURATION", help_heading = "Load")]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        allow_hyphen_values = true,
+        help_heading = "Load"
+    )]
     pub warm_up: Option<SimDuration>,
     /// Luck and repetition.
     #[command(flatten)]
@@ -94,13 +101,13 @@ pub struct RunArgs {
 #[command(next_help_heading = "Luck")]
 pub struct Repeat {
     /// Seed of all randomness [default: the scenario's, else 1].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_hyphen_values = true)]
     pub seed: Option<u64>,
     /// Independent repetitions; figures then carry 95 % confidence intervals [default: 1].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(REPLICATIONS_MAX)), allow_hyphen_values = true)]
     pub replications: Option<u32>,
     /// Threads for replications; the result does not depend on it [default: all cores].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_hyphen_values = true)]
     pub threads: Option<u16>,
 }
 
@@ -142,15 +149,16 @@ pub struct CurlArgs {
         short = 'X',
         long = "request",
         value_name = "METHOD",
+        value_parser = method,
         default_value = "GET",
         help_heading = "Request"
     )]
     pub method: String,
     /// Send it N times, one after the other, and count the outcomes.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000), help_heading = "Request")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000), allow_hyphen_values = true, help_heading = "Request")]
     pub repeat: u64,
     /// Seed of all randomness.
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Luck")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, allow_hyphen_values = true, help_heading = "Luck")]
     pub seed: u64,
     /// Output format.
     #[arg(
@@ -185,22 +193,30 @@ pub struct LoadArgs {
     ///
     /// Spelled out here because -n counts requests, as fortio's does.
     /// Default: the only namespace that has workloads, else `default`.
-    #[arg(long, value_name = "NS", help_heading = "Input")]
+    #[arg(long, value_name = "NS", value_parser = namespace, help_heading = "Input")]
     pub namespace: Option<String>,
     /// Connections that call at once.
-    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Load")]
+    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX)), allow_hyphen_values = true, help_heading = "Load")]
     pub connections: u32,
     /// Requests per second over all connections; 0 is as fast as it goes.
-    #[arg(long, value_name = "RATE", default_value = "8", help_heading = "Load")]
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "8",
+        allow_hyphen_values = true,
+        help_heading = "Load"
+    )]
     pub qps: Rate,
     /// Stop after this many requests.
-    #[arg(short = 'n', long = "requests", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Load")]
+    #[arg(short = 'n', long = "requests", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=REQUESTS_MAX), allow_hyphen_values = true, help_heading = "Load")]
     pub requests: Option<u64>,
     /// Stop after this much virtual time [default: 5s, or none with -n].
     #[arg(
         short = 't',
         long = "duration",
         value_name = "DURATION",
+        value_parser = duration,
+        allow_hyphen_values = true,
         help_heading = "Load"
     )]
     pub duration: Option<SimDuration>,
@@ -220,6 +236,7 @@ pub struct LoadArgs {
         short = 'X',
         long = "request",
         value_name = "METHOD",
+        value_parser = method,
         default_value = "GET",
         help_heading = "Load"
     )]
@@ -237,59 +254,4 @@ pub struct LoadArgs {
         help_heading = "Output"
     )]
     pub output: ReportFormat,
-}
-
-/// A request header as curl takes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderArg {
-    /// Lower case.
-    pub name: String,
-    /// Without surrounding blanks.
-    pub value: String,
-}
-
-impl FromStr for HeaderArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| {
-            format!("`{text}` is not a header: {why}; write for example `user-group: beta-testers`")
-        };
-        let (name, value) = text
-            .split_once(':')
-            .ok_or_else(|| wrong("the colon is missing"))?;
-        let name = name.trim().to_ascii_lowercase();
-        if name.is_empty() {
-            return Err(wrong("the name is missing"));
-        }
-        if !name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-        {
-            return Err(wrong(
-                "the name holds a character that header names cannot have",
-            ));
-        }
-        Ok(Self {
-            name,
-            value: value.trim().to_owned(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::HeaderArg;
-
-    #[test]
-    fn headers_are_read_as_curl_reads_them() {
-        let header: HeaderArg = "User-Group:  beta: testers ".parse().unwrap();
-        assert_eq!(
-            (&*header.name, &*header.value),
-            ("user-group", "beta: testers")
-        );
-        for wrong in ["no colon", ": value", "a b: c", "é: 1"] {
-            assert!(wrong.parse::<HeaderArg>().is_err(), "{wrong}");
-        }
-    }
 }

@@ -6,6 +6,7 @@
 //! fields a test compares with those the decoder reads.
 
 mod lengths;
+mod limits;
 mod model;
 mod read_load;
 mod read_model;
@@ -18,6 +19,7 @@ mod schema;
 mod tests;
 
 pub use lengths::Files;
+pub use limits::{CONNECTIONS_MAX, DURATION_MAX, Objection, REPLICATIONS_MAX, REQUESTS_MAX};
 pub use model::{
     AppError, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair, OnError,
     StepSpec, WorkloadModel,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::lengths::{Files, LENGTH_MAX, distribution};
+use super::limits::{CONNECTIONS_MAX, REQUESTS_MAX};
 use super::reader::{Fields, Report};
 use super::run::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, MixEntry};
 use crate::http::Url;
@@ -26,10 +27,6 @@ pub(super) const LOAD_FIELDS: &[&str] = &[
     "mix",
 ];
 pub(super) const MIX_FIELDS: &[&str] = &["weight", "url", "method", "headers"];
-/// More requests than this do not finish in an hour on any machine.
-pub(super) const REQUESTS_MAX: u64 = 2_000_000_000;
-/// Each connection is a user with its own state.
-const CONNECTIONS_MAX: u32 = 1_000_000;
 const WEIGHT_MAX: u32 = 1_000_000;
 const PACING_HELP: &str = "open: `rate: 200/s`; closed, as fortio -c 5: `connections: 5`";
 

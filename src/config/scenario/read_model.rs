@@ -44,6 +44,7 @@ pub fn decode_model(object: &Object, id: ObjectId, files: Files<'_>) -> (Model, 
         ..Model::default()
     };
     report.fields(&object.root, "a Model", ENVELOPE);
+    report.version(object);
     if let Some(spec) = object.spec() {
         read_spec(&mut report, spec, &mut model, files);
     } else {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::lengths::Files;
-use super::read_load::{REQUESTS_MAX, load};
+use super::limits::{self, DURATION_MAX, REPLICATIONS_MAX};
+use super::read_load::load;
 use super::reader::{Fields, Report};
-use super::run::{Load, LoadStyle, Scenario};
+use super::run::Scenario;
 use crate::config::store::IstioVersion;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Node, Object};
@@ -22,10 +23,6 @@ pub(super) const SCENARIO_FIELDS: &[&str] = &[
     "load",
 ];
 const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
-/// A year of virtual time.
-const DURATION_MAX: SimDuration = SimDuration::from_secs(366 * 86_400);
-/// Enough for any confidence interval.
-pub(super) const REPLICATIONS_MAX: u32 = 10_000;
 
 /// Reads a Scenario. `files` gives the text of a CSV file named beside it.
 pub fn decode_scenario(
@@ -47,6 +44,7 @@ pub fn decode_scenario(
         origin: report.origin(&object.root),
     };
     report.fields(&object.root, "a Scenario", ENVELOPE);
+    report.version(object);
     match object.spec() {
         Some(spec) => read_spec(&mut report, spec, &mut scenario, files),
         None => report.missing(&object.root, "spec", "a Scenario needs at least `load`"),
@@ -105,18 +103,9 @@ fn read_duration(report: &mut Report, fields: Fields<'_>, scenario: &mut Scenari
     if duration.is_zero() {
         let what = "a duration of zero simulates nothing".to_owned();
         report.error("TT-DURATION", node, what, "write for example `60s`");
-    } else if scenario.warm_up >= duration {
-        let what = format!(
-            "warmUp {} takes the whole duration {duration}: nothing would be counted",
-            scenario.warm_up
-        );
-        let help = "make `duration` longer or `warmUp` shorter; the duration includes it";
-        report.error(
-            "TT-WARM-UP",
-            fields.get("warmUp").unwrap_or(node),
-            what,
-            help,
-        );
+    } else if let Some(no) = limits::warm_up(scenario.duration, scenario.warm_up) {
+        let at = fields.get("warmUp").unwrap_or(node);
+        report.error(no.code, at, no.what, no.help);
     }
 }
 
@@ -139,8 +128,8 @@ fn read_loads(report: &mut Report, fields: Fields<'_>, scenario: &mut Scenario, 
                 report.diagnostics.push(last.see(place, "the first one"));
             }
         }
-        if !duration_unreadable {
-            check_end(report, item, &read, scenario.duration);
+        if !duration_unreadable && let Some(no) = limits::end(&read, scenario.duration) {
+            report.error(no.code, item, no.what, no.help);
         }
         scenario.load.push(read);
     }
@@ -150,30 +139,5 @@ fn read_loads(report: &mut Report, fields: Fields<'_>, scenario: &mut Scenario, 
     {
         let help = "write for example `load: [{name: users, from: production/curl, url: http://web:8080/, rate: 100/s}]`";
         report.missing(fields.get("load").unwrap_or(fields.node), "load", help);
-    }
-}
-
-/// A load has to end, and within a time somebody would wait for.
-fn check_end(report: &mut Report, at: &Node, load: &Load, duration: Option<SimDuration>) {
-    let (LoadStyle::Open { requests, .. } | LoadStyle::Closed { requests, .. }) = &load.style;
-    let Some(duration) = duration else {
-        if requests.is_none() {
-            let what = format!("load `{}` never ends", load.name);
-            let help = "write `duration` in the scenario, for example `duration: 60s`, or `requests` in the load";
-            report.error("TT-ENDLESS", at, what, help);
-        }
-        return;
-    };
-    if let LoadStyle::Open { rate, requests, .. } = &load.style {
-        let offered = rate.as_f64() * duration.as_secs_f64();
-        let offered = requests.map_or(offered, |n| offered.min(n as f64));
-        if offered > REQUESTS_MAX as f64 {
-            let what = format!(
-                "load `{}` would send {offered:.0} requests ({rate} for {duration}); that does not finish",
-                load.name
-            );
-            let help = "lower the rate or the duration; more than two thousand million requests are refused";
-            report.error("TT-TOO-MUCH", at, what, help);
-        }
     }
 }

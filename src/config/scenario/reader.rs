@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::API_VERSION;
 use crate::config::decode::nearest;
 use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::http::Url;
@@ -63,6 +64,17 @@ impl Report {
             line,
             column,
         }
+    }
+
+    /// Another version of our kinds may mean something else by the same words.
+    pub(super) fn version(&mut self, object: &Object) {
+        if &*object.api_version == API_VERSION {
+            return;
+        }
+        let what = format!("`{}` is no version this program reads", object.api_version);
+        let help = format!("write `apiVersion: {API_VERSION}`");
+        let at = object.root.get("apiVersion").unwrap_or(&object.root);
+        self.error("TT-API-VERSION", at, what, &help);
     }
 
     fn wrong_type(&mut self, node: &Node, wanted: &str, help: &str) {

@@ -319,7 +319,7 @@ load:
             "5 TT-UNKNOWN-FIELD `sed` is not a field of a Scenario's spec",
             "1 TT-ISTIO-VERSION the Istio version has to be in quotes",
             "4 TT-NUMBER `0` is not a whole number between 1 and 10000",
-            "3 TT-WARM-UP warmUp 5s takes the whole duration 5s",
+            "3 TT-WARM-UP the warm-up of 5s takes the whole duration 5s",
             "7 TT-LOAD-PACING `rate` and `connections` exclude each other",
             "8 TT-LOAD-PACING neither `rate` nor `connections`",
             "9 TT-WORKLOAD-NAME `curl` does not name a workload",
