@@ -1,6 +1,7 @@
 //! From texts to a mesh: loading, then our own kinds with the files beside them.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::decode::register;
@@ -80,10 +81,15 @@ fn beside(object: &Object, name: &str) -> Result<String, String> {
         .unwrap_or(Path::new(""))
         .to_owned();
     let path: PathBuf = folder.join(name);
-    let cannot = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
-    let length = fs::metadata(&path).map_err(cannot)?.len();
-    if length > CSV_BYTES_MAX {
-        return Err(format!("`{}` is larger than 256 MiB", path.display()));
+    let cannot = |error: io::Error| format!("{error} (looked for `{}`)", path.display());
+    // The length that a pipe or a device claims says nothing, so what is read is counted.
+    let mut bytes = Vec::new();
+    let file = fs::File::open(&path).map_err(cannot)?;
+    file.take(CSV_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if bytes.len() as u64 > CSV_BYTES_MAX {
+        return Err(format!("it is larger than {} MiB", CSV_BYTES_MAX >> 20));
     }
-    fs::read_to_string(&path).map_err(cannot)
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }

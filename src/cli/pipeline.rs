@@ -174,11 +174,14 @@ fn judge(
 fn nothing(config: &MeshConfig, sources: &[Source]) -> Option<Diagnostic> {
     let is_empty = config.workloads.is_empty()
         && config.services.is_empty()
-        && config.service_entries.is_empty();
+        && config.service_entries.is_empty()
+        && config.virtual_services.is_empty()
+        && config.destination_rules.is_empty()
+        && config.gateways.is_empty();
     if !is_empty {
         return None;
     }
-    let what = "no Service, workload or ServiceEntry is in what was read: there is no mesh";
+    let what = "no Service, workload or routing rule is in what was read: there is no mesh";
     let error = Diagnostic::error("TT-EMPTY", Class::Model, what);
     let help = "name the manifests with -f FILE or -f FOLDER, or in `manifests:` of the Scenario";
     let place = sources.first().map(|source| Place {

@@ -5,12 +5,14 @@
     reason = "tests read files, the environment and standard functions to compare with, and say what they measured"
 )]
 
+mod bad_input;
 mod config_admission;
 mod config_load;
 mod config_recipe;
 mod config_rules;
 mod config_samples;
 mod conservation;
+mod contract;
 mod control_plane_recipe;
 mod data_plane_balancer;
 mod data_plane_ejections;
@@ -34,6 +36,7 @@ mod readme;
 mod recipe;
 mod reports;
 mod runs_support;
+mod scenario_fuzz;
 mod scenario_schema;
 mod shared;
 mod simulation_calls;

@@ -190,7 +190,8 @@ fn empirical(report: &mut Report, body: &Node, files: Files<'_>) -> Option<Distr
     match values {
         Ok(values) => Some(Distribution::empirical(values)),
         Err(why) => {
-            report.error("TT-CSV", file, why, "");
+            let help = "a CSV file has a header line and a number in each row; its path starts at the folder of this document";
+            report.error("TT-CSV", file, why, help);
             None
         }
     }
@@ -204,6 +205,9 @@ fn column_values(text: &str, column: &str, unit_ns: f64) -> Result<Vec<SimDurati
         .from_reader(text.as_bytes());
     let header = reader.headers().map_err(|why| why.to_string())?;
     let Some(at) = header.iter().position(|name| name == column) else {
+        if header.is_empty() {
+            return Err("it is empty".to_owned());
+        }
         let known: Vec<&str> = header.iter().take(20).collect();
         return Err(format!(
             "there is no column `{column}`; it has {}",
@@ -212,18 +216,19 @@ fn column_values(text: &str, column: &str, unit_ns: f64) -> Result<Vec<SimDurati
     };
     let mut values = Vec::new();
     for (row, record) in reader.records().enumerate() {
-        let line = row + 2;
-        let record = record.map_err(|why| format!("line {line}: {why}"))?;
+        let record = record.map_err(|why| format!("row {}: {why}", row + 1))?;
+        let line = || line_of(text, record.position());
         let Some(cell) = record.get(at).filter(|cell| !cell.is_empty()) else {
             continue;
         };
         let number: f64 = cell
             .parse()
-            .map_err(|_| format!("line {line}: `{cell}` is not a number"))?;
+            .map_err(|_| format!("line {}: `{cell}` is not a number", line()))?;
         let ns = number * unit_ns;
         if !(0.0..=LENGTH_MAX.ns() as f64).contains(&ns) {
             return Err(format!(
-                "line {line}: {cell} is not between 0 and {LENGTH_MAX}"
+                "line {}: {cell} is not between 0 and {LENGTH_MAX}",
+                line()
             ));
         }
         if values.len() == EMPIRICAL_MAX {
@@ -235,6 +240,15 @@ fn column_values(text: &str, column: &str, unit_ns: f64) -> Result<Vec<SimDurati
         return Err(format!("column `{column}` has no values"));
     }
     Ok(values)
+}
+
+/// Line of a record; the reader's own position is before the blank lines it skips.
+fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+    let start = position.map_or(0, |p| p.byte() as usize).min(text.len());
+    let (before, after) = text.as_bytes().split_at(start);
+    let blank = after.iter().take_while(|b| matches!(b, b'\n' | b'\r'));
+    let breaks = before.iter().chain(blank).filter(|b| **b == b'\n');
+    1 + breaks.count()
 }
 
 #[cfg(test)]
@@ -254,8 +268,8 @@ mod tests {
                 .unwrap_err()
                 .contains("at, ms")
         );
-        let broken = column_values("ms\n1\nfast\n", "ms", 1e6).unwrap_err();
-        assert!(broken.contains("line 3"), "{broken}");
+        let broken = column_values("ms\n1\n\nfast\n", "ms", 1e6).unwrap_err();
+        assert!(broken.contains("line 4"), "{broken}");
         assert!(column_values("ms\n-1\n", "ms", 1e6).is_err());
     }
 }
