@@ -5,7 +5,6 @@
 
 mod assemble;
 mod duplicates;
-mod limits;
 mod mesh;
 
 use std::sync::Arc;
@@ -84,7 +83,6 @@ pub fn load(sources: Vec<Source>, options: &LoadOptions) -> Loaded {
         }
     }
     assemble::finish(&mut loaded);
-    loaded.diagnostics.extend(limits::pods(&loaded.config));
     loaded.sources = sources;
     loaded
 }
