@@ -10,6 +10,9 @@ fn pages() -> Vec<String> {
     for top in ["models", "examples"] {
         for entry in fs::read_dir(root().join(top)).expect("the folder is there") {
             let path = entry.expect("it is readable").path();
+            if !path.is_dir() {
+                continue;
+            }
             let name = path.file_name().expect("it has a name").to_string_lossy();
             found.push(format!("{top}/{name}/README.md"));
         }
