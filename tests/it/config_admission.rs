@@ -381,3 +381,28 @@ fn a_slip_in_replicas_is_an_error_and_fills_no_memory() {
         "{many:?}"
     );
 }
+
+#[test]
+fn ten_thousand_matches_are_judged_at_once() {
+    let block = |i: usize| format!("{{uri: {{prefix: /p{i}/x}}}}");
+    let blocks: Vec<String> = (0..10_000).map(block).collect();
+    let spec = format!(
+        "{{hosts: [a], http: [{{match: [{}], {TO}}}]}}",
+        blocks.join(", ")
+    );
+    assert_eq!(verdict("VirtualService", &spec, "1.30"), [""; 0]);
+}
+
+#[test]
+fn the_settings_of_a_revision_count() {
+    let map = |name: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: istio-system}}\n\
+             data: {{mesh: 'outboundTrafficPolicy: {{mode: REGISTRY_ONLY}}'}}\n"
+        );
+        let loaded = load(vec![Source::new("f.yaml", text)], &LoadOptions::default());
+        loaded.config.mesh.outbound == towtank::config::istio::OutboundMode::RegistryOnly
+    };
+    assert!(map("istio") && map("istio-canary"));
+    assert!(!map("somebody-elses"));
+}

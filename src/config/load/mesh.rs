@@ -25,6 +25,8 @@ fn config_map(loaded: &mut Loaded, object: &Object, sources: &[Source]) {
         "istio" => ("mesh", false),
         "istio-sidecar-injector" => ("values", true),
         name if name.starts_with("istio-sidecar-injector-") => ("values", true),
+        // A revision's settings are in `istio-<revision>`; other maps of that name have no `mesh`.
+        name if name.starts_with("istio-") => ("mesh", false),
         _ => return,
     };
     let Some(node) = object.root.at(&["data", key]) else {

@@ -1,7 +1,8 @@
 //! Rules and match blocks that nothing reaches, as Istio's admission finds them
 //! (`analyzeUnreachableHTTPRules` and its TCP and TLS twins): IST0130 for rules, IST0131 for blocks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
 
 use super::super::{HttpMatch, HttpRoute, L4Match, L4Route, StringMatch};
 use crate::config::decode::{At, Fields};
@@ -35,13 +36,15 @@ pub(super) fn check_l4(f: &Fields<'_>, field: &'static str, rules: &[L4Route]) {
 
 /// Rules behind one that takes everything, and blocks that were there before; the rest, as
 /// (rule, block), is returned.
-fn check_order<M: PartialEq>(
+fn check_order<M: Debug>(
     f: &Fields<'_>,
     field: &'static str,
     rules: &[Vec<M>],
 ) -> Vec<(usize, usize)> {
     let items = f.items(field);
     let mut takes_all: Option<usize> = None;
+    // By the whole text of a block, so that ten thousand of them take no time; looked up only.
+    let mut first_of: HashMap<String, usize> = HashMap::new();
     let mut fresh: Vec<(usize, usize)> = Vec::new();
     for ((rule, blocks), item) in rules.iter().enumerate().zip(&items) {
         if let Some(first) = takes_all {
@@ -57,8 +60,9 @@ fn check_order<M: PartialEq>(
         }
         let mut repeated = 0;
         for (block, what) in blocks.iter().enumerate() {
-            let earlier = fresh.iter().find(|(r, b)| rules[*r][*b] == *what);
-            let Some((earlier, _)) = earlier else {
+            let text = format!("{what:?}");
+            let Some(earlier) = first_of.get(&text) else {
+                first_of.insert(text, rule);
                 fresh.push((rule, block));
                 continue;
             };
@@ -78,17 +82,26 @@ fn check_order<M: PartialEq>(
 /// Prefixes that an earlier, shorter one covers.
 fn check_prefixes(f: &Fields<'_>, blocks: &[Vec<HttpMatch>], fresh: &[(usize, usize)]) {
     let items = f.items("http");
-    for (at, (rule, block)) in fresh.iter().enumerate() {
+    // Blocks so far by their prefix; looked up only.
+    let mut known: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
+    for (rule, block) in fresh {
         let later = &blocks[*rule][*block];
-        let covering = fresh[..at]
-            .iter()
-            .find(|(r, b)| covers(&blocks[*r][*b], later));
+        let Some(path) = prefix(later) else {
+            continue;
+        };
+        let beginnings = path.char_indices().skip(1).map(|(end, _)| &path[..end]);
+        let candidates = beginnings.flat_map(|start| known.get(start).into_iter().flatten());
+        let covering = candidates
+            .filter(|(r, b)| covers(&blocks[*r][*b], later))
+            .min();
+        let covering = covering.copied();
+        known.entry(path).or_default().push((*rule, *block));
         let (Some((earlier, b)), Some(item)) = (covering, items.get(*rule)) else {
             continue;
         };
-        let prefix = prefix(&blocks[*earlier][*b]).unwrap_or_default();
+        let prefix = prefix(&blocks[earlier][b]).unwrap_or_default();
         let message = format!("this match has no effect: the earlier prefix `{prefix}` covers it");
-        let first = items[*earlier].place();
+        let first = items[earlier].place();
         push_at_match(item, *block, ineffective(message).see(first, "given here"));
     }
 }
