@@ -124,3 +124,31 @@ fn a_full_queue_answers_503() {
         (3, 2, 2)
     );
 }
+
+#[test]
+fn a_drawn_header_finds_the_same_pods_when_the_client_has_left() {
+    let mesh = Mesh::new()
+        .pods("front", "front", 1, "{concurrency: unlimited, serviceTime: 20ms, propagate: [user], calls: ['http://back:8080/']}")
+        .pods("back", "back", 5, "{concurrency: unlimited, serviceTime: 1ms}")
+        .rule("back", "{loadBalancer: {consistentHash: {httpHeaderName: user}}}");
+    let run = |timeout: &str| {
+        let scenario = format!(
+            "duration: 10s, load: [{{name: load, from: t/client, url: 'http://front:8080/', rate: 100/s, headers: {{user: {{uniform: {{prefix: user-, count: 30}}}}}}{timeout}}}]"
+        );
+        let record = mesh.case(&scenario).run();
+        let pods = record.endpoints.iter().filter(|e| e.workload == "t/back");
+        let counts: Vec<u64> = pods.map(|e| e.requests).collect();
+        (record.clients[0].statuses.contains_key("200"), counts)
+    };
+    let (patient, hasty) = (run(""), run(", timeout: 5ms"));
+    assert!(patient.0 && !hasty.0);
+    let total: u64 = patient.1.iter().sum();
+    // The last few requests of a run that nobody waits for are not played to their end.
+    let apart: u64 = patient
+        .1
+        .iter()
+        .zip(&hasty.1)
+        .map(|(a, b)| a.abs_diff(*b))
+        .sum();
+    assert!(total > 900 && apart < 10, "{:?} {:?}", patient.1, hasty.1);
+}
