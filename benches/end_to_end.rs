@@ -3,7 +3,6 @@
 //! Each bench prints the digest of what it ran: two machines, or two commits that promise the
 //! same results, print the same. Replications on all cores show what threads give.
 
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 #![expect(clippy::print_stdout, reason = "the digest belongs to the measurement")]
 
 use std::hint::black_box;
