@@ -43,7 +43,9 @@ impl<T: Trail> World<'_, T> {
             let edge = &mut self.edges[call.edge as usize];
             self.calls[id as usize].retry.release(&mut edge.breakers);
             let slot = &mut self.record.slots[edge.slot as usize];
-            if !call.flags.has(Flags::DC) {
+            // A timeout during a back-off finds no try to charge (measured on 1.40).
+            let in_backoff = call.state == State::Backoff && details == Details::ResponseTimeout;
+            if !call.flags.has(Flags::DC) && !in_backoff {
                 slot.stats.complete(call.status);
                 slot.latency.record(now.since(call.started));
             }

@@ -72,8 +72,6 @@ impl<T: Trail> World<'_, T> {
                 Decided::End(Flags::UO)
             }
             RetryDecision::After(delay) => {
-                stats.inc(Stat::RqRetry);
-                stats.inc(Stat::RqRetryBackoffExponential);
                 if let TryOutcome::Response { status, .. } = outcome {
                     stats.discard(status);
                 }
@@ -117,6 +115,11 @@ impl<T: Trail> World<'_, T> {
     ) {
         let call = &self.calls[id as usize];
         if call.generation == generation && call.state == State::Backoff {
+            // Counted when the back-off is over: one that is left is none (measured on 1.40).
+            let slot = self.edges[call.edge as usize].slot as usize;
+            let stats = &mut self.record.slots[slot].stats;
+            stats.inc(Stat::RqRetry);
+            stats.inc(Stat::RqRetryBackoffExponential);
             self.begin_try(now, id, queue);
         }
     }
