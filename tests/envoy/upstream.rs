@@ -119,10 +119,10 @@ fn accept(
     hits: &Arc<AtomicU64>,
     over: &Arc<AtomicBool>,
 ) {
-    // Draws need not be those of the simulation; only their law is compared.
-    let draws = Arc::new(Mutex::new(Draws::keyed(u64::from(
-        listener.local_addr().map_or(1, |a| a.port()),
-    ))));
+    // Draws need not be those of the simulation, only follow the same law; every start has its own.
+    static STARTS: AtomicU64 = AtomicU64::new(1);
+    let start = STARTS.fetch_add(1, Ordering::SeqCst);
+    let draws = Arc::new(Mutex::new(Draws::of(u64::from(std::process::id()), start)));
     let sampler = app.service_time.sampler();
     for stream in listener.incoming() {
         if over.load(Ordering::SeqCst) {
