@@ -181,7 +181,6 @@ fn thresholds(limits: &Thresholds) -> Value {
         "max_pending_requests": limits.max_pending_requests,
         "max_requests": limits.max_requests,
         "max_retries": limits.max_retries,
-        "track_remaining": true,
     });
     if let Some((share, least)) = limits.retry_budget {
         value["retry_budget"] =

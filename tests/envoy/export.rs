@@ -115,6 +115,32 @@ fn the_map_puts_endpoints_on_this_machine_and_names_what_it_misses() {
     assert!(said.contains("it stays as it is"), "{said}");
 }
 
+/// Envoy says whether a bootstrap can be read; whether it says the right thing is for eyes.
+#[test]
+fn the_bootstrap_of_a_client_with_every_policy_is_the_approved_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for example in [
+        "06-fault-injection",
+        "08-timeouts-retries",
+        "10-load-balancing",
+    ] {
+        let snapshot = compiled(&root.join(format!("examples/{example}/manifests")));
+        let client = snapshot.workload_named("production", "curl");
+        let export = bootstrap(&snapshot, client.expect("it is there"), None);
+        let mut text = serde_yaml::to_string(&export.bootstrap).expect("plain data");
+        for warning in &export.warnings {
+            text.push_str(&format!("# {warning}\n"));
+        }
+        insta::with_settings!({
+            snapshot_path => root.join("snapshots/export"),
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!(example, text);
+        });
+    }
+}
+
 #[test]
 fn an_entry_that_is_no_address_is_refused() {
     for wrong in ["localhost:80", "127.0.0.1", "127.0.0.1:99999", ""] {
