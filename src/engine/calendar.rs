@@ -4,7 +4,9 @@
 //! A day is a power of two of nanoseconds wide. Most pushes only link the event into its day;
 //! sorting waits until the day comes, when about one event is in it. Days follow the rate of
 //! events: the width starts from a hint and moves by powers of two when days get crowded or too
-//! much falls beyond the ring. The order is always that of the keys, so no width can reach a result.
+//! much falls beyond the ring. A day that no width can thin out, such as a million users who begin
+//! at one instant, is kept by the heap and taken from it a handful at a time. The order is always
+//! that of the keys, so no width can reach a result.
 
 use super::heap::{Entry, Heap};
 
@@ -18,6 +20,8 @@ const SHIFT_MIN: u32 = 6;
 const SHIFT_MAX: u32 = 18;
 /// Where no rate is known: right for tens of thousands of events per second.
 const SHIFT_UNKNOWN: u32 = 14;
+/// More entries than this are not kept sorted in today's list: each insertion moves those before it.
+const CROWD: usize = 512;
 /// Pushes between two looks at the width.
 const PUSHES_PER_REVIEW: u64 = 65_536;
 
@@ -38,8 +42,12 @@ struct Usage {
 /// Entries by key.
 #[derive(Clone, Debug)]
 pub(super) struct Calendar<E> {
-    /// Everything up to and including day `today`; the first entry is last.
+    /// Everything up to and including day `today` whose key is below `overflow`; the first entry
+    /// is last.
     current: Vec<Entry<E>>,
+    /// Least key of today's entries that wait in `far` because today is crowded.
+    overflow: u128,
+    crowd: usize,
     today: u64,
     shift: u32,
     /// First slot of each day of the ring, for the days after `today` that it reaches.
@@ -48,7 +56,7 @@ pub(super) struct Calendar<E> {
     filled_words: u64,
     slots: Vec<Slot<E>>,
     free: u32,
-    /// Pushed when its day lay beyond the ring; joins `current` directly.
+    /// Pushed when its day lay beyond the ring or is crowded; joins `current` directly.
     far: Heap<E>,
     usage: Usage,
     pushes_per_review: u64,
@@ -59,6 +67,8 @@ impl<E: Copy> Calendar<E> {
     pub(super) fn new(events_per_second: f64) -> Self {
         Self {
             current: Vec::new(),
+            overflow: u128::MAX,
+            crowd: CROWD,
             today: 0,
             shift: shift_for(events_per_second),
             heads: vec![NIL; DAYS as usize].into(),
@@ -77,14 +87,36 @@ impl<E: Copy> Calendar<E> {
         self.usage.pushes += 1;
         let day = entry.at >> self.shift;
         if day <= self.today {
-            let place = self
-                .current
-                .partition_point(|other| other.key() > entry.key());
-            self.current.insert(place, entry);
+            self.push_today(entry);
         } else if day - self.today < DAYS {
             self.link(day, entry);
         } else {
             self.usage.far += 1;
+            self.far.push(entry);
+        }
+    }
+
+    #[inline]
+    fn push_today(&mut self, entry: Entry<E>) {
+        if self.current.len() >= self.crowd {
+            self.spill();
+        }
+        if entry.key() > self.overflow {
+            self.far.push(entry);
+            return;
+        }
+        let place = self
+            .current
+            .partition_point(|other| other.key() > entry.key());
+        self.current.insert(place, entry);
+    }
+
+    /// The later half of a crowded today goes to the heap.
+    #[cold]
+    fn spill(&mut self) {
+        let half = self.current.len() / 2;
+        for entry in self.current.drain(..half) {
+            self.overflow = self.overflow.min(entry.key());
             self.far.push(entry);
         }
     }
@@ -149,21 +181,43 @@ impl<E: Copy> Calendar<E> {
         if day > (rival >> 64) as u64 >> self.shift {
             return u128::MAX;
         }
-        self.today = day;
+        // What is left of a crowded day may lie before today.
+        self.today = self.today.max(day);
         self.usage.days += 1;
         if ring == day {
             self.unlink_day(day);
         }
+        self.overflow = u128::MAX;
         while let Some(entry) = self.far.first()
-            && entry.at >> self.shift == day
+            && entry.at >> self.shift <= self.today
+            && self.current.len() <= self.crowd
         {
             self.current.extend(self.far.pop());
+        }
+        if self.current.len() > self.crowd {
+            self.take_first_of_crowd();
         }
         if self.current.len() > 1 {
             self.current
                 .sort_unstable_by_key(|entry| std::cmp::Reverse(entry.key()));
         }
         self.current.last().map_or(u128::MAX, Entry::key)
+    }
+
+    /// Today has more entries than are kept sorted: the heap orders them, its first half a crowd
+    /// comes back.
+    #[cold]
+    fn take_first_of_crowd(&mut self) {
+        for entry in self.current.drain(..) {
+            self.far.push(entry);
+        }
+        for _ in 0..self.crowd.div_ceil(2) {
+            self.current.extend(self.far.pop());
+        }
+        self.overflow = match self.far.first() {
+            Some(entry) if entry.at >> self.shift <= self.today => entry.key(),
+            _ => u128::MAX,
+        };
     }
 
     /// Adds an entry to a day of the ring.
@@ -245,10 +299,12 @@ impl<E: Copy> Calendar<E> {
             self.unlink_day(day);
         }
         entries.append(&mut self.current);
-        // The last moment of today: with `current` empty, everything up to it has been popped.
+        // The last moment of today: with `current` empty, everything up to it has been popped or
+        // waits in the heap.
         let reached = (self.today << self.shift) | ((1 << self.shift) - 1);
         self.shift = shift;
         self.today = reached >> shift;
+        self.overflow = u128::MAX;
         // A wider today may reach into what lay beyond the ring.
         while let Some(entry) = self.far.first()
             && entry.at >> shift <= self.today
@@ -305,9 +361,10 @@ mod tests {
     }
 
     /// Compares with the heap, whose order is simple enough to trust.
-    fn check(steps: &[Step], shift: u32, pushes_per_review: u64) {
+    fn check(steps: &[Step], shift: u32, pushes_per_review: u64, crowd: usize) {
         let mut calendar = Calendar::new(0.0);
         (calendar.shift, calendar.pushes_per_review) = (shift, pushes_per_review);
+        calendar.crowd = crowd;
         let mut heap = Heap::new();
         let (mut now, mut sequence) = (0, 0);
         for &step in steps
@@ -358,11 +415,44 @@ mod tests {
         fn no_width_and_no_change_of_width_affects_the_order(
             steps in prop::collection::vec(step(), 0..400),
             pushes_per_review in 1_u64..50,
+            crowd in 1_usize..20,
         ) {
             for shift in [SHIFT_MIN, 10, SHIFT_UNKNOWN, SHIFT_MAX] {
-                check(&steps, shift, pushes_per_review);
+                check(&steps, shift, pushes_per_review, crowd);
+                check(&steps, shift, pushes_per_review, CROWD);
             }
         }
+    }
+
+    #[test]
+    fn a_crowd_at_one_instant_leaves_in_the_order_it_came() {
+        // Kept in a sorted list, half a million entries at the front would be moved 10^11 times.
+        let mut calendar = Calendar::new(1e6);
+        let count = 500_000;
+        for sequence in 0..count {
+            calendar.push(Entry {
+                at: 7,
+                sequence,
+                event: (),
+            });
+        }
+        for sequence in 0..count {
+            assert_eq!(calendar.first_key_before(u128::MAX), key(7, sequence));
+            calendar.pop();
+            calendar.push(Entry {
+                at: 8 + sequence % 100_000,
+                sequence: count + sequence,
+                event: (),
+            });
+        }
+        let mut last = 0;
+        for _ in 0..count {
+            let next = calendar.first_key_before(u128::MAX);
+            assert!(next > last);
+            last = next;
+            calendar.pop();
+        }
+        assert_eq!(calendar.first_key(), u128::MAX);
     }
 
     /// The width after half a million events of a steady rate.

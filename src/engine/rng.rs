@@ -50,6 +50,11 @@ impl Seed {
         }
     }
 
+    /// Which repetition it is the seed of.
+    pub const fn replication_number(self) -> u32 {
+        self.replication
+    }
+
     /// The key of an entity's draws for one purpose.
     pub fn key(self, purpose: &str, entity: &str) -> u64 {
         self.derive(Use::Key, purpose, entity).next_u64()

@@ -1,6 +1,7 @@
 //! Independent repetitions of one plan, on threads.
 
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 
@@ -9,6 +10,9 @@ use crate::observe::Record;
 use crate::simulation::{Control, Outcome, Plan, record, run};
 
 /// Runs `replications` of a plan and merges them by number. `threads`: how many at once; `None` is one per core.
+///
+/// After an interruption the ones that have not begun are left out, so that the record speaks of
+/// no more than was simulated.
 pub fn replicate(
     plan: &Plan,
     seed: u64,
@@ -18,7 +22,10 @@ pub fn replicate(
 ) -> Record {
     let count = replications.max(1);
     let shares = Mutex::new(vec![0.0_f64; count as usize]);
-    let one = |number: u32| -> Outcome {
+    let one = |number: u32| -> Option<Outcome> {
+        if number > 0 && control.interrupted.load(Ordering::Relaxed) {
+            return None;
+        }
         let report = |share: f64| {
             if let (Some(progress), Ok(mut shares)) = (control.progress, shares.lock()) {
                 shares[number as usize] = share;
@@ -29,17 +36,20 @@ pub fn replicate(
             progress: control.progress.is_some().then_some(&report),
             ..*control
         };
-        run(plan, Seed::new(seed).replication(number), &control)
+        Some(run(plan, Seed::new(seed).replication(number), &control))
     };
     let outcomes: Vec<Outcome> = if count == 1 || threads == Some(1) {
-        (0..count).map(one).collect()
+        (0..count).filter_map(one).collect()
     } else {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.unwrap_or(0))
             .build();
-        let all = || (0..count).into_par_iter().map(one).collect();
+        let all = || (0..count).into_par_iter().filter_map(one).collect();
         // Without threads (a sandbox may forbid them) the same runs are made one after another.
-        pool.map_or_else(|_| (0..count).map(one).collect(), |pool| pool.install(all))
+        pool.map_or_else(
+            |_| (0..count).filter_map(one).collect(),
+            |pool| pool.install(all),
+        )
     };
     record(plan, seed, &outcomes)
 }

@@ -17,6 +17,7 @@ use crate::units::{SimDuration, SimTime};
 pub struct Outcome {
     record: Recorder,
     /// Per app: (busy area, waiting area, most waiting) over counted time.
+    replication: u32,
     occupation: Vec<(u128, u128, u64)>,
     counted: SimDuration,
     ended: Ended,
@@ -96,6 +97,7 @@ impl Outcome {
             digest.add(row.attempts);
         }
         let outcome = Self {
+            replication: world.seed.replication_number(),
             occupation: world.occupation,
             counted,
             ended,
@@ -166,13 +168,13 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
         warnings: plan.warnings.clone(),
         ..Record::default()
     };
-    for (number, outcome) in outcomes.iter().enumerate() {
+    for outcome in outcomes {
         record.requests.extend(
             outcome
                 .record
                 .roots
                 .iter()
-                .map(|end| request(plan, number as u32, end)),
+                .map(|end| request(plan, outcome.replication, end)),
         );
     }
     record

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use towtank::experiment::replicate;
 use towtank::manifest::Source;
 use towtank::observe::Record;
-use towtank::observe::record::RequestRecord;
+use towtank::observe::record::{Ended, RequestRecord};
 use towtank::report::json;
+use towtank::simulation::Control;
 use towtank::units::SimDuration;
 
 use crate::harness::{Case, sources_of};
@@ -67,6 +70,28 @@ fn replication_0_is_the_plain_run() {
         .collect();
     let of_plain: Vec<&RequestRecord> = plain.requests.iter().collect();
     assert_eq!(format!("{of_first:?}"), format!("{of_plain:?}"));
+}
+
+#[test]
+fn an_interruption_leaves_out_what_has_not_begun() {
+    let interrupted = AtomicBool::new(false);
+    // Ctrl-C during the third of five hundred runs.
+    let stop = |share: f64| {
+        if share > 2.0 / 500.0 {
+            interrupted.store(true, Ordering::Relaxed);
+        }
+    };
+    let control = Control {
+        interrupted: &interrupted,
+        progress: Some(&stop),
+        keep_requests: 100_000,
+    };
+    let case = w1();
+    let record = replicate(&case.plan(), 1, 500, Some(1), &control);
+    assert_eq!(record.replications, 3);
+    assert_eq!(record.ended, Ended::Interrupted);
+    assert_eq!(record.clients[0].per_replication.len(), 3);
+    assert!(record.requests.iter().all(|r| r.replication < 3));
 }
 
 #[test]
