@@ -2,8 +2,7 @@
 //!
 //! * Recorded results of Envoy 1.40 are committed under `recorded/`; the ordinary test run
 //!   compares the simulator with them and needs neither Envoy nor network.
-//! * Where the binary is found (`TOWTANK_ENVOY`, or the cache that `.ci/envoy` fills) every case
-//!   is run for real as well. `TOWTANK_RECORD=5` records that many repeats anew,
+//! * With `TOWTANK_ENVOY=$(.ci/envoy)` in the environment every case is run for real as well. `TOWTANK_RECORD=5` records that many repeats anew,
 //!   `TOWTANK_CASE=text` narrows to some cases.
 //! * `models/FIDELITY.md` is generated from both; `TOWTANK_RECORD` rewrites it too.
 
@@ -37,7 +36,7 @@ fn alone() -> MutexGuard<'static, ()> {
 fn envoy_or_skip(what: &str) -> Option<std::path::PathBuf> {
     let found = envoy::binary();
     if found.is_none() {
-        eprintln!("{what}: skipped: no Envoy (run .ci/envoy, or set TOWTANK_ENVOY)");
+        eprintln!("{what}: skipped: no Envoy (TOWTANK_ENVOY=$(.ci/envoy) runs it)");
     }
     found
 }
