@@ -33,6 +33,10 @@ pub(crate) struct Head {
     /// Behaviour by pod (`web-a`), in the words of the Model; others answer 200 at once.
     #[serde(default)]
     apps: BTreeMap<String, Value>,
+    /// Workers of every proxy; more than one play the loads one after another, over connections
+    /// that are spread evenly.
+    #[serde(default = "one_worker")]
+    pub(crate) workers: u32,
     /// Localities by pod, and of the `client`.
     #[serde(default)]
     placement: BTreeMap<String, String>,
@@ -54,6 +58,10 @@ pub(crate) struct Head {
 
 fn settle_ms() -> u64 {
     150
+}
+
+fn one_worker() -> u32 {
+    1
 }
 
 /// A case made ready.
@@ -183,6 +191,7 @@ impl Head {
         "spec": {
             "network": {"sameZone": "20us", "sameRegion": "20us", "betweenRegions": "20us"},
             "defaults": {"serviceTime": "0.2ms", "concurrency": "unlimited", "queue": "unlimited"},
+            "proxy": {"concurrency": self.workers},
             "workloads": apps,
             "placement": placement,
         }})

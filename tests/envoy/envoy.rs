@@ -35,23 +35,21 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
-    /// Starts it with one worker and an access log in every HTTP connection manager.
-    pub(crate) fn start(binary: &Path, mut bootstrap: Value) -> Self {
+    /// Starts it with an access log in every HTTP connection manager.
+    pub(crate) fn start(binary: &Path, mut bootstrap: Value, workers: u32) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = folder.path().join("access.log");
         add_access_log(&mut bootstrap, &log);
+        if workers > 1 {
+            spread_evenly(&mut bootstrap);
+        }
         let config = folder.path().join("envoy.json");
         fs::write(&config, bootstrap.to_string()).expect("the bootstrap is written");
         let admin_file = folder.path().join("admin");
         let errors = fs::File::create(folder.path().join("stderr")).expect("a log file");
         let child = Command::new(binary)
-            .args([
-                "--concurrency",
-                "1",
-                "--use-dynamic-base-id",
-                "-l",
-                "warning",
-            ])
+            .args(["--concurrency", &workers.to_string()])
+            .args(["--use-dynamic-base-id", "-l", "warning"])
             .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1"])
             .arg("--admin-address-path")
             .arg(&admin_file)
@@ -177,7 +175,16 @@ pub(crate) fn validate(binary: &Path, bootstrap: &Value) -> Result<(), String> {
     Err(String::from_utf8_lossy(&said).into_owned())
 }
 
-/// The one thing that is not exported: what the comparison reads.
+/// Connections go to the worker that has fewest, as the simulator's do; the kernel's own choice
+/// differs from run to run.
+fn spread_evenly(bootstrap: &mut Value) {
+    let listeners = bootstrap["static_resources"]["listeners"].as_array_mut();
+    for listener in listeners.into_iter().flatten() {
+        listener["connection_balance_config"] = json!({"exact_balance": {}});
+    }
+}
+
+/// Not exported: what the comparison reads.
 fn add_access_log(bootstrap: &mut Value, path: &Path) {
     let format = json!({
         "load": "%REQ(X-LOAD)%", "status": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%",

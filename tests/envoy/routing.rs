@@ -325,7 +325,7 @@ fn ten_thousand_random_requests_take_the_same_routes() {
     let (router, bad) = Router::new(config);
     assert!(bad.is_empty(), "{bad:?}");
 
-    let envoy = Envoy::start(&binary, export.bootstrap);
+    let envoy = Envoy::start(&binary, export.bootstrap, 1);
     let to = envoy.listeners()["0.0.0.0_80"];
     let mut connection = Connection::connect(to, Duration::from_secs(10)).expect("it listens");
     let mut differing = Vec::new();

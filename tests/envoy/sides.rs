@@ -1,6 +1,7 @@
 //! The two sides of a case: towtank, and a real Envoy.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::figures::{Row, Seen};
 use crate::load;
 use crate::upstream::Upstreams;
 
+/// Envoy sees that the connections of a load are closed.
+const BETWEEN_LOADS: Duration = Duration::from_millis(100);
 /// Address of the client's pod.
 const CLIENT: [u8; 4] = [127, 1, 0, 1];
 
@@ -82,22 +85,9 @@ pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
     let exported = exported(case);
     assert!(exported.refused.is_empty(), "{:?}", exported.refused);
     let upstreams = Upstreams::start(&case.snapshot, &case.model);
-    let envoy = Envoy::start(binary, exported.bootstrap);
+    let envoy = Envoy::start(binary, exported.bootstrap, case.head.workers);
     let listeners = envoy.listeners();
-    let players: Vec<_> = (case.scenario.load.iter())
-        .map(|load| {
-            let name = format!("0.0.0.0_{}", load.url.port);
-            let to = listeners.get(&name);
-            load::play(
-                load,
-                CLIENT.into(),
-                *to.unwrap_or_else(|| panic!("no listener {name}")),
-            )
-        })
-        .collect();
-    for player in players {
-        player.join().expect("a load ends");
-    }
+    play(case, &listeners);
     let requests: u64 = case.scenario.load.iter().map(load::count_of).sum();
     let lines = envoy.access_log(usize::try_from(requests).expect("small"));
     std::thread::sleep(Duration::from_millis(case.head.settle_ms));
@@ -109,6 +99,27 @@ pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
         hits: hits
             .map(|(pod, n)| (pod.clone(), n.load(Ordering::SeqCst)))
             .collect(),
+    }
+}
+
+/// Plays every load to its end.
+fn play(case: &Case, listeners: &BTreeMap<String, SocketAddr>) {
+    let mut players = Vec::new();
+    for load in &case.scenario.load {
+        let name = format!("0.0.0.0_{}", load.url.port);
+        let to = listeners.get(&name);
+        let to = to.unwrap_or_else(|| panic!("no listener {name}"));
+        let player = load::play(load, CLIENT.into(), *to);
+        if case.head.workers == 1 {
+            players.push(player);
+            continue;
+        }
+        // Whose connection goes to which worker depends on all that are open.
+        player.join().expect("a load ends");
+        std::thread::sleep(BETWEEN_LOADS);
+    }
+    for player in players {
+        player.join().expect("a load ends");
     }
 }
 
