@@ -30,6 +30,9 @@ pub(crate) struct Head {
     pub(crate) section: String,
     /// Service → pod → version.
     mesh: BTreeMap<String, BTreeMap<String, String>>,
+    /// Names of the services' ports, which say what they speak; `http` when not written.
+    #[serde(default)]
+    ports: BTreeMap<String, String>,
     /// Behaviour by pod (`web-a`), in the words of the Model; others answer 200 at once.
     #[serde(default)]
     apps: BTreeMap<String, Value>,
@@ -157,10 +160,11 @@ impl Head {
                 "status": {"podIP": "127.1.0.1"}}),
         ];
         for (number, (service, pods)) in self.mesh.iter().enumerate() {
+            let port = self.ports.get(service).map_or("http", String::as_str);
             documents.push(
                 json!({"apiVersion": "v1", "kind": "Service", "metadata": meta(service),
                 "spec": {"selector": {"app": service},
-                    "ports": [{"name": "http", "port": 80, "targetPort": PORT}]}}),
+                    "ports": [{"name": port, "port": 80, "targetPort": PORT}]}}),
             );
             for (place, (pod, version)) in pods.iter().enumerate() {
                 documents.push(json!({"apiVersion": "v1", "kind": "Pod",

@@ -18,6 +18,7 @@ mod export;
 mod fidelity;
 mod figures;
 mod http1;
+mod http2;
 mod load;
 mod routing;
 mod sides;

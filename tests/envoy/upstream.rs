@@ -14,6 +14,7 @@ use towtank::engine::{Draws, Sampler};
 use towtank::xds::{Snapshot, WorkloadId};
 
 use crate::http1::Connection;
+use crate::http2;
 
 /// All upstreams of a case.
 pub(crate) struct Upstreams {
@@ -136,15 +137,21 @@ fn accept(
             draws: draws.clone(),
             sampler: sampler.clone(),
         };
-        thread::spawn(move || server.serve(Connection::new(stream)));
+        thread::spawn(move || {
+            if http2::begins(&stream) {
+                http2::serve(server, stream);
+            } else {
+                server.serve(Connection::new(stream));
+            }
+        });
     }
 }
 
 /// One connection's server.
-struct Server {
-    app: Arc<WorkloadModel>,
+pub(crate) struct Server {
+    pub(crate) app: Arc<WorkloadModel>,
     hits: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
+    pub(crate) over: Arc<AtomicBool>,
     draws: Arc<Mutex<Draws>>,
     sampler: Sampler,
 }
@@ -152,7 +159,6 @@ struct Server {
 impl Server {
     fn serve(&self, mut connection: Connection) {
         while let Ok(Some(_)) = connection.receive() {
-            self.hits.fetch_add(1, Ordering::SeqCst);
             let (work, failure) = self.draw();
             thread::sleep(work);
             let status = match failure {
@@ -169,7 +175,9 @@ impl Server {
         }
     }
 
-    fn draw(&self) -> (Duration, Option<ErrorKind>) {
+    /// A request came: how long it takes, and what goes wrong.
+    pub(crate) fn draw(&self) -> (Duration, Option<ErrorKind>) {
+        self.hits.fetch_add(1, Ordering::SeqCst);
         let mut draws = self.draws.lock().expect("no thread panics here");
         let work = Duration::from_nanos(self.sampler.sample(&mut draws).ns());
         let random = draws.next_u64() % 1_000_000;
