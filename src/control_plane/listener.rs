@@ -12,7 +12,7 @@ use super::tables::Tables;
 use super::tcp_route;
 use super::virtual_host::OutboundHttp;
 use crate::units::Origin;
-use crate::xds::listener::{ChainKind, ChainMatch};
+use crate::xds::listener::{ChainKind, ChainMatch, HttpConnectionManager};
 use crate::xds::snapshot::RouteConfigId;
 use crate::xds::{FilterChain, Listener, Name};
 
@@ -195,6 +195,7 @@ pub(super) const fn chain(matches: ChainMatch, kind: ChainKind, origin: Origin) 
     FilterChain {
         matches,
         kind,
+        hcm: HttpConnectionManager::of_istiod(),
         origin,
     }
 }

@@ -74,11 +74,15 @@ fn built_in(push: &PushContext<'_>) -> RetryPolicy {
         on_text: text.into(),
         // Up to 1.23 a 503 of the application was retried as well, whatever the method.
         status_codes: if push.at_least(24) { vec![] } else { vec![503] },
+        retriable_headers: Vec::new(),
+        retriable_request_headers: Vec::new(),
         per_try_timeout: None,
+        per_try_idle_timeout: None,
         backoff_base: defaults::RETRY_BACKOFF_BASE,
         backoff_max: SimDuration::from_ns(
             defaults::RETRY_BACKOFF_BASE.ns() * defaults::RETRY_BACKOFF_FACTOR,
         ),
+        rate_limited_backoff: None,
         skip_previous_hosts: true,
         skip_previous_priorities: None,
         host_reselects: defaults::RETRY_HOST_RESELECTS,

@@ -10,7 +10,7 @@ use crate::config::istio::{
     Destination, HeaderOperations, HttpFault, HttpMatch, HttpRoute, Redirect, RedirectPort,
 };
 use crate::config::selector::selects;
-use crate::units::{Fraction, Origin};
+use crate::units::{Fraction, Origin, SimDuration};
 use crate::xds::route::{
     DirectResponse, Fault, Forward, HeaderOps, Mirror, Redirect as XdsRedirect, Rewrite,
     RouteMatch, WeightedCluster,
@@ -156,6 +156,11 @@ impl RouteBuilder<'_> {
             clusters,
             timeout,
             timeout_origin,
+            // Deprecated in Envoy and what istiod sends: the caller's grpc-timeout counts up to it.
+            max_grpc_timeout: Some(timeout.unwrap_or_default()),
+            idle_timeout: None,
+            max_stream_duration: None,
+            hedge_on_per_try_timeout: false,
             retry: retry_policy::of_route(self.push, rule.retries.as_ref(), sticky),
             hash,
             rewrite: rewrite(rule),
@@ -304,6 +309,10 @@ fn simple(
             }],
             timeout: None,
             timeout_origin: Origin::BUILT_IN,
+            max_grpc_timeout: Some(SimDuration::ZERO),
+            idle_timeout: None,
+            max_stream_duration: None,
+            hedge_on_per_try_timeout: false,
             retry,
             hash,
             rewrite: None,

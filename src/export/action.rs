@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::route::write_ops;
+use super::route::{header_match, write_ops};
 use super::{Writer, duration, fractional_percent};
 use crate::units::SimDuration;
 use crate::xds::Name;
 use crate::xds::route::{
-    Forward, HashPolicy, HeaderOps, Redirect, RetryPolicy, Rewrite, WeightedCluster,
+    Forward, HashPolicy, HeaderOps, Redirect, ResetHeader, RetryPolicy, Rewrite, WeightedCluster,
 };
 
 const PREVIOUS_HOSTS: &str =
@@ -16,11 +16,8 @@ const PREVIOUS_PRIORITIES: &str = "type.googleapis.com/envoy.extensions.retry.pr
 
 impl Writer<'_> {
     pub(super) fn forward(&mut self, forward: &Forward) -> Value {
-        let timeout = duration(forward.timeout.unwrap_or(SimDuration::ZERO));
         let mut value = json!({
-            "timeout": timeout,
-            // Deprecated in Envoy and what istiod sends: the caller's grpc-timeout counts up to it.
-            "max_grpc_timeout": timeout,
+            "timeout": duration(forward.timeout.unwrap_or(SimDuration::ZERO)),
             "cluster_not_found_response_code": match forward.cluster_not_found_status {
                 404 => "NOT_FOUND",
                 500 => "INTERNAL_SERVER_ERROR",
@@ -28,6 +25,7 @@ impl Writer<'_> {
             },
         });
         self.clusters(&mut value, &forward.clusters);
+        timers(&mut value, forward);
         if let Some(retry) = &forward.retry {
             value["retry_policy"] = retry_policy(retry);
         }
@@ -76,6 +74,31 @@ impl Writer<'_> {
     }
 }
 
+fn timers(value: &mut Value, forward: &Forward) {
+    let timeouts = [
+        ("max_grpc_timeout", forward.max_grpc_timeout),
+        ("idle_timeout", forward.idle_timeout),
+    ];
+    for (key, timeout) in timeouts {
+        if let Some(timeout) = timeout {
+            value[key] = json!(duration(timeout));
+        }
+    }
+    if let Some(limits) = &forward.max_stream_duration {
+        let limits = [
+            ("max_stream_duration", limits.limit),
+            ("grpc_timeout_header_max", limits.grpc_max),
+            ("grpc_timeout_header_offset", limits.grpc_offset),
+        ];
+        let written = (limits.iter())
+            .filter_map(|(key, limit)| Some(((*key).to_owned(), json!(duration((*limit)?)))));
+        value["max_stream_duration"] = written.collect::<serde_json::Map<_, _>>().into();
+    }
+    if forward.hedge_on_per_try_timeout {
+        value["hedge_policy"] = json!({"hedge_on_per_try_timeout": true});
+    }
+}
+
 fn weighted(cluster: &WeightedCluster) -> Value {
     let mut value = json!({"name": &*cluster.name, "weight": cluster.weight});
     if let Some(host) = host_of(&cluster.request_headers) {
@@ -105,8 +128,40 @@ pub(super) fn retry_policy(retry: &RetryPolicy) -> Value {
     if !retry.status_codes.is_empty() {
         value["retriable_status_codes"] = json!(retry.status_codes);
     }
-    if let Some(timeout) = retry.per_try_timeout {
-        value["per_try_timeout"] = json!(duration(timeout));
+    let timeouts = [
+        ("per_try_timeout", retry.per_try_timeout),
+        ("per_try_idle_timeout", retry.per_try_idle_timeout),
+    ];
+    for (key, timeout) in timeouts {
+        if let Some(timeout) = timeout {
+            value[key] = json!(duration(timeout));
+        }
+    }
+    let conditions = [
+        ("retriable_headers", &retry.retriable_headers),
+        (
+            "retriable_request_headers",
+            &retry.retriable_request_headers,
+        ),
+    ];
+    for (key, headers) in conditions {
+        if !headers.is_empty() {
+            value[key] = headers.iter().map(header_match).collect();
+        }
+    }
+    if let Some(backoff) = &retry.rate_limited_backoff {
+        let header = |h: &ResetHeader| {
+            let format = if h.unix_timestamp {
+                "UNIX_TIMESTAMP"
+            } else {
+                "SECONDS"
+            };
+            json!({"name": &*h.name, "format": format})
+        };
+        value["rate_limited_retry_back_off"] = json!({
+            "reset_headers": backoff.reset_headers.iter().map(header).collect::<Vec<_>>(),
+            "max_interval": duration(backoff.max_interval),
+        });
     }
     if retry.skip_previous_hosts {
         value["retry_host_predicate"] = json!([{

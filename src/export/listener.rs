@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Writer;
-use super::socket;
+use super::{Writer, duration, socket};
 use crate::units::Origin;
-use crate::xds::listener::{ChainKind, ChainMatch};
+use crate::xds::listener::{ChainKind, ChainMatch, HttpConnectionManager};
 use crate::xds::snapshot::RouteConfigId;
 use crate::xds::{FilterChain, Listener, Name, ProxyKind, ProxyTables};
 
@@ -92,13 +91,13 @@ impl Writer<'_> {
 
     fn chain(&mut self, listener: &Listener, chain: &FilterChain, several: bool) -> Value {
         let filter = match &chain.kind {
-            ChainKind::Http(routes) => self.hcm(listener, *routes),
+            ChainKind::Http(routes) => self.hcm(listener, &chain.hcm, *routes),
             ChainKind::HttpsTerminate(routes) => {
                 self.warn(format!(
                     "listener `{}`: TLS is not terminated in the export (certificates come from istiod); it takes plaintext",
                     listener.name
                 ));
-                self.hcm(listener, *routes)
+                self.hcm(listener, &chain.hcm, *routes)
             }
             ChainKind::Tcp(clusters) => self.tcp_proxy(clusters, chain.origin),
         };
@@ -129,29 +128,56 @@ impl Writer<'_> {
         self.endpoints.is_some() && matches!(chain.kind, ChainKind::HttpsTerminate(_))
     }
 
-    fn hcm(&mut self, listener: &Listener, routes: RouteConfigId) -> Value {
+    fn hcm(
+        &mut self,
+        listener: &Listener,
+        settings: &HttpConnectionManager,
+        routes: RouteConfigId,
+    ) -> Value {
         let direction = match self.workload.proxy {
             ProxyKind::Gateway => "inbound",
             _ => "outbound",
         };
-        let config = self.route_config(routes);
+        let idle = settings.stream_idle_timeout.unwrap_or_default();
+        let mut config = json!({
+            "@type": HCM,
+            "stat_prefix": format!("{direction}_{}", listener.name),
+            "route_config": self.route_config(routes),
+            // The order of istiod's chain, without Istio's own filters.
+            "http_filters": [
+                filter("fault", "fault.v3.HTTPFault"),
+                filter("cors", "cors.v3.Cors"),
+                router(settings),
+            ],
+            "use_remote_address": self.workload.proxy == ProxyKind::Gateway,
+            "normalize_path": true,
+            "generate_request_id": true,
+            "stream_idle_timeout": duration(idle),
+        });
+        let timeouts = [
+            ("request_timeout", settings.request_timeout),
+            ("request_headers_timeout", settings.request_headers_timeout),
+        ];
+        for (key, timeout) in timeouts {
+            if let Some(timeout) = timeout {
+                config[key] = json!(duration(timeout));
+            }
+        }
+        if let Some(limit) = settings.max_stream_duration {
+            config["common_http_protocol_options"] =
+                json!({"max_stream_duration": duration(limit)});
+        }
+        if !settings.internal_addresses.is_empty() {
+            let ranges: Vec<Value> = settings
+                .internal_addresses
+                .iter()
+                .map(|b| cidr(b))
+                .collect();
+            config["internal_address_config"] = json!({"cidr_ranges": ranges});
+        }
         json!({
             "name": "envoy.filters.network.http_connection_manager",
-            "typed_config": {
-                "@type": HCM,
-                "stat_prefix": format!("{direction}_{}", listener.name),
-                "route_config": config,
-                // The order of istiod's chain, without Istio's own filters.
-                "http_filters": [
-                    filter("fault", "fault.v3.HTTPFault"),
-                    filter("cors", "cors.v3.Cors"),
-                    filter("router", "router.v3.Router"),
-                ],
-                "use_remote_address": self.workload.proxy == ProxyKind::Gateway,
-                "normalize_path": true,
-                "generate_request_id": true,
-                "stream_idle_timeout": "0s",
-            }
+            "typed_config": config,
         })
     }
 
@@ -186,6 +212,22 @@ fn filter(name: &str, kind: &str) -> Value {
         "name": format!("envoy.filters.http.{name}"),
         "typed_config": {"@type": format!("type.googleapis.com/envoy.extensions.filters.http.{kind}")},
     })
+}
+
+fn router(settings: &HttpConnectionManager) -> Value {
+    let mut router = filter("router", "router.v3.Router");
+    for (key, on) in [
+        (
+            "respect_expected_rq_timeout",
+            settings.respect_expected_rq_timeout,
+        ),
+        ("suppress_envoy_headers", settings.suppress_envoy_headers),
+    ] {
+        if on {
+            router["typed_config"][key] = json!(true);
+        }
+    }
+    router
 }
 
 /// `10.0.0.0/8`, or a single address.

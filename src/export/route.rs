@@ -114,7 +114,7 @@ fn text_match(text: &TextMatch) -> Option<Value> {
     })
 }
 
-fn header_match(header: &HeaderMatch) -> Value {
+pub(super) fn header_match(header: &HeaderMatch) -> Value {
     let mut value = json!({"name": &*header.name});
     match text_match(&header.value) {
         Some(text) => value["string_match"] = text,

@@ -3,7 +3,7 @@
 use super::route::RetryPolicy;
 use super::snapshot::{Protocol, RouteConfigId};
 use super::{Cluster, Name};
-use crate::units::Origin;
+use crate::units::{Origin, SimDuration};
 
 /// An outbound listener of a sidecar, or a listener of a gateway.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct FilterChain {
     pub matches: ChainMatch,
     /// What happens to them.
     pub kind: ChainKind,
+    /// Settings of the HTTP connection manager; nothing reads them in TCP chains.
+    pub hcm: HttpConnectionManager,
     /// Where it comes from.
     pub origin: Origin,
 }
@@ -53,6 +55,43 @@ pub enum ChainKind {
     HttpsTerminate(RouteConfigId),
     /// TCP proxy to weighted clusters (cluster name, weight).
     Tcp(Vec<(Name, u32)>),
+}
+
+/// Settings of an HTTP connection manager and of its router filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpConnectionManager {
+    /// `stream_idle_timeout`: a stream on which nothing moves for this long is ended. istiod sends
+    /// 0 (off); Envoy's own default is 5 minutes.
+    pub stream_idle_timeout: Option<SimDuration>,
+    /// `request_timeout`: the whole request has to arrive in this time.
+    pub request_timeout: Option<SimDuration>,
+    /// `request_headers_timeout`: its headers have to.
+    pub request_headers_timeout: Option<SimDuration>,
+    /// `common_http_protocol_options.max_stream_duration`.
+    pub max_stream_duration: Option<SimDuration>,
+    /// `internal_address_config.cidr_ranges`: whose `x-envoy-*` request headers are obeyed. Empty:
+    /// nobody's.
+    pub internal_addresses: Vec<Name>,
+    /// Router filter's `respect_expected_rq_timeout`: a caller's `x-envoy-expected-rq-timeout-ms`
+    /// is the route timeout.
+    pub respect_expected_rq_timeout: bool,
+    /// Router filter's `suppress_envoy_headers`: no `x-envoy-*` headers are added.
+    pub suppress_envoy_headers: bool,
+}
+
+impl HttpConnectionManager {
+    /// As istiod sends it: no timeouts, nobody internal.
+    pub const fn of_istiod() -> Self {
+        Self {
+            stream_idle_timeout: None,
+            request_timeout: None,
+            request_headers_timeout: None,
+            max_stream_duration: None,
+            internal_addresses: Vec::new(),
+            respect_expected_rq_timeout: false,
+            suppress_envoy_headers: false,
+        }
+    }
 }
 
 /// What a sidecar does with connections that arrive for one port of its pod.

@@ -153,6 +153,16 @@ pub struct Forward {
     pub timeout: Option<SimDuration>,
     /// Where the timeout was written.
     pub timeout_origin: Origin,
+    /// `max_grpc_timeout`: a gRPC request's own `grpc-timeout` up to this replaces the timeout, and
+    /// this does when it brings none; zero caps nothing. istiod sends the timeout here too.
+    /// `None`: not sent, the ordinary timeout counts.
+    pub max_grpc_timeout: Option<SimDuration>,
+    /// `idle_timeout`: in place of the listener's `stream_idle_timeout`; zero is off.
+    pub idle_timeout: Option<SimDuration>,
+    /// `max_stream_duration`: in place of the listener's, and of the timeout.
+    pub max_stream_duration: Option<MaxStreamDuration>,
+    /// `hedge_policy.hedge_on_per_try_timeout`: a per-try timeout starts another try beside the slow one.
+    pub hedge_on_per_try_timeout: bool,
     /// `None`: no retries.
     pub retry: Option<RetryPolicy>,
     /// Consistent-hash policies, in order.
@@ -165,6 +175,18 @@ pub struct Forward {
     pub mirrors: Vec<Mirror>,
     /// 503 for Istio routes, 500 for Gateway-API ones.
     pub cluster_not_found_status: u16,
+}
+
+/// How long a stream may last, from its first byte on (`RouteAction.MaxStreamDuration`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaxStreamDuration {
+    /// `max_stream_duration`; `None`: the listener's; zero is off.
+    pub limit: Option<SimDuration>,
+    /// `grpc_timeout_header_max`: a gRPC request's `grpc-timeout` up to this takes the limit's
+    /// place; zero caps nothing.
+    pub grpc_max: Option<SimDuration>,
+    /// `grpc_timeout_header_offset`: taken off that header first.
+    pub grpc_offset: Option<SimDuration>,
 }
 
 /// A share of a route's requests.
@@ -193,12 +215,20 @@ pub struct RetryPolicy {
     pub on_text: Name,
     /// Codes of `retriable-status-codes`.
     pub status_codes: Vec<u16>,
+    /// `retriable_headers`: response headers that `retriable-headers` retries; any matches.
+    pub retriable_headers: Vec<HeaderMatch>,
+    /// `retriable_request_headers`: when not empty, only requests that match one are retried.
+    pub retriable_request_headers: Vec<HeaderMatch>,
     /// Time a try may take once it has a connection.
     pub per_try_timeout: Option<SimDuration>,
+    /// Time a try may stay silent once it has a connection.
+    pub per_try_idle_timeout: Option<SimDuration>,
     /// First back-off window (Envoy 25 ms).
     pub backoff_base: SimDuration,
     /// Largest back-off window (Envoy: ten times the base).
     pub backoff_max: SimDuration,
+    /// Waits that the response asks for.
+    pub rate_limited_backoff: Option<RateLimitedBackoff>,
     /// Skip hosts that were tried (`previous_hosts`).
     pub skip_previous_hosts: bool,
     /// `previous_priorities` with this update frequency (`retryRemoteLocalities`).
@@ -207,6 +237,24 @@ pub struct RetryPolicy {
     pub host_reselects: u32,
     /// Where it was written; built in for the default.
     pub origin: Origin,
+}
+
+/// Back-off as a response header says (`RetryPolicy.RateLimitedRetryBackOff`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimitedBackoff {
+    /// Tried in order; the first that can be read and is not too long counts.
+    pub reset_headers: Vec<ResetHeader>,
+    /// Longer waits are ignored (Envoy 300 s).
+    pub max_interval: SimDuration,
+}
+
+/// A response header that says when to come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetHeader {
+    /// Lower case: `retry-after`.
+    pub name: Name,
+    /// Its number is a time since 1970 in seconds; else a number of seconds.
+    pub unix_timestamp: bool,
 }
 
 /// Set of retry conditions.

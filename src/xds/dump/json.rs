@@ -110,7 +110,7 @@ impl Json<'_> {
     }
 
     fn forward(&self, f: &Forward) -> Value {
-        json!({
+        let mut value = json!({
             "clusters": f.clusters.iter().map(|c| json!({
                 "name": &*c.name, "weight": c.weight,
                 "request_headers": header_ops(&c.request_headers),
@@ -129,11 +129,15 @@ impl Json<'_> {
             "mirrors": f.mirrors.iter().map(|m| json!({
                 "cluster": &*m.cluster, "percentage": m.fraction.to_string(), "origin": self.at(m.origin),
             })).collect::<Vec<_>>(),
-        })
+        });
+        for (key, text) in words::rare_timers(f) {
+            value[key] = json!(text);
+        }
+        value
     }
 
     fn retry(&self, r: &RetryPolicy) -> Value {
-        json!({
+        let mut value = json!({
             "num_retries": r.retries,
             "retry_on": &*r.on_text,
             "retriable_status_codes": r.status_codes,
@@ -144,7 +148,11 @@ impl Json<'_> {
             "previous_priorities": r.skip_previous_priorities,
             "host_selection_retry_max_attempts": r.host_reselects,
             "origin": self.at(r.origin),
-        })
+        });
+        for (key, text) in words::rare_conditions(r) {
+            value[key] = json!(text);
+        }
+        value
     }
 
     fn cluster(&self, c: &Cluster) -> Value {

@@ -135,6 +135,9 @@ impl Text<'_> {
             .as_ref()
             .map_or_else(String::new, |r| format!(" ({})", self.at(r.origin)));
         self.line(3, &format!("retries: {retries}{at}"));
+        for (key, value) in words::rare_timers(forward) {
+            self.line(3, &format!("{key}: {value}"));
+        }
         for policy in &forward.hash {
             self.line(3, &format!("hash: {}", words::hash_policy(policy)));
         }
@@ -323,6 +326,9 @@ fn retry_text(policy: Option<&RetryPolicy>) -> String {
     }
     if let Some(frequency) = p.skip_previous_priorities {
         let _ = write!(text, " other priorities (every {frequency})");
+    }
+    for (key, value) in words::rare_conditions(p) {
+        let _ = write!(text, " {key} {value}");
     }
     text
 }

@@ -5,7 +5,8 @@ use crate::xds::cluster::{ClusterKind, LbPolicy, Tls, UNLIMITED, Upstream};
 use crate::xds::endpoint::{Health, LocalityKind, LocalityPolicy};
 use crate::xds::listener::{ChainMatch, MtlsMode};
 use crate::xds::route::{
-    AbortStatus, HashPolicy, HeaderMatch, PathMatch, QueryMatch, RouteMatch, TextMatch,
+    AbortStatus, Forward, HashPolicy, HeaderMatch, PathMatch, QueryMatch, RetryPolicy, RouteMatch,
+    TextMatch,
 };
 use crate::xds::snapshot::{Protocol, ProxyKind};
 
@@ -212,4 +213,50 @@ pub fn abort_status(status: AbortStatus) -> String {
         AbortStatus::Http(code) => code.to_string(),
         AbortStatus::Grpc(code) => format!("gRPC {code}"),
     }
+}
+
+/// Timers of a route that istiod never sends, by Envoy's names.
+pub fn rare_timers(forward: &Forward) -> Vec<(&'static str, String)> {
+    let stream = forward.max_stream_duration.unwrap_or_default();
+    let timers = [
+        ("idle_timeout", forward.idle_timeout),
+        ("max_stream_duration", stream.limit),
+        ("grpc_timeout_header_max", stream.grpc_max),
+        ("grpc_timeout_header_offset", stream.grpc_offset),
+    ];
+    let mut set: Vec<_> = (timers.iter())
+        .filter_map(|(key, timer)| Some((*key, timer.as_ref()?.to_string())))
+        .collect();
+    if forward.hedge_on_per_try_timeout {
+        set.push(("hedge_on_per_try_timeout", "true".to_owned()));
+    }
+    set
+}
+
+/// Parts of a retry policy that istiod never sends, by Envoy's names.
+pub fn rare_conditions(policy: &RetryPolicy) -> Vec<(&'static str, String)> {
+    let mut set = Vec::new();
+    if let Some(timeout) = policy.per_try_idle_timeout {
+        set.push(("per_try_idle_timeout", timeout.to_string()));
+    }
+    for (key, headers) in [
+        ("retriable_headers", &policy.retriable_headers),
+        (
+            "retriable_request_headers",
+            &policy.retriable_request_headers,
+        ),
+    ] {
+        if !headers.is_empty() {
+            set.push((
+                key,
+                headers.iter().map(header).collect::<Vec<_>>().join(" or "),
+            ));
+        }
+    }
+    if let Some(backoff) = &policy.rate_limited_backoff {
+        let names: Vec<&str> = backoff.reset_headers.iter().map(|h| &*h.name).collect();
+        let text = format!("{} up to {}", names.join(", "), backoff.max_interval);
+        set.push(("rate_limited_retry_back_off", text));
+    }
+    set
 }
