@@ -9,7 +9,7 @@ use towtank::data_plane::{
 };
 use towtank::http::Headers;
 use towtank::units::{Fraction, Origin, SimTime};
-use towtank::xds::cluster::{PoolSettings, Thresholds, Upstream};
+use towtank::xds::cluster::{CommonLb, PoolSettings, Thresholds, Upstream};
 use towtank::xds::endpoint::{LocalityPolicy, localize};
 use towtank::xds::route::{
     Action, DirectResponse, HeaderMatch, HeaderOps, PathMatch, Route, RouteConfig, RouteMatch,
@@ -45,6 +45,8 @@ fn host_set(policy: LbPolicy, hosts: u32, weight: impl Fn(u32) -> u32) -> HostSe
         pool: PoolSettings::default(),
         outlier: None,
         panic_threshold: Fraction::ZERO,
+        common_lb: CommonLb::default(),
+        health_checks: Vec::new(),
         tls: Tls::Auto,
         origin: Origin::BUILT_IN,
         policy_origin: Origin::BUILT_IN,
@@ -58,7 +60,7 @@ fn host_set(policy: LbPolicy, hosts: u32, weight: impl Fn(u32) -> u32) -> HostSe
 fn balancers(criterion: &mut Criterion) {
     let equal: fn(u32) -> u32 = |_| 1;
     let unequal: fn(u32) -> u32 = |host| host % 3 + 1;
-    let least = LbPolicy::LeastRequest { choice_count: 2 };
+    let least = LbPolicy::LEAST_REQUEST;
     let ring = LbPolicy::RingHash {
         minimum_ring_size: 1024,
     };

@@ -11,7 +11,7 @@ use super::traffic_policy::{self, Effective};
 use super::{locality, subset};
 use crate::config::istio::{Subset, TlsMode};
 use crate::units::Origin;
-use crate::xds::cluster::{PoolSettings, Thresholds, Upstream};
+use crate::xds::cluster::{CommonLb, PoolSettings, Thresholds, Upstream};
 use crate::xds::endpoint::LocalityPolicy;
 use crate::xds::listener::MtlsMode;
 use crate::xds::snapshot::Protocol;
@@ -79,6 +79,8 @@ pub(super) fn outbound(
         pool: traffic_policy::pool_settings(push, policy.connection_pool),
         outlier: policy.outlier.map(traffic_policy::outlier),
         panic_threshold: traffic_policy::panic_threshold(push, &policy, service),
+        common_lb: CommonLb::default(),
+        health_checks: Vec::new(),
         tls: transport(
             push, service, &policy, &endpoints, original, rule, is_gateway,
         ),
@@ -156,6 +158,8 @@ pub(super) fn special(push: &PushContext<'_>) -> [Cluster; 2] {
         },
         outlier: None,
         panic_threshold: super::defaults::PANIC_THRESHOLD,
+        common_lb: CommonLb::default(),
+        health_checks: Vec::new(),
         tls: Tls::Disable,
         origin: Origin::BUILT_IN,
         policy_origin: Origin::BUILT_IN,

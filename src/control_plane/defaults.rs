@@ -35,8 +35,6 @@ pub const OUTLIER_MAX_PERCENT: u32 = 10;
 /// Panic threshold without an `outlierDetection` block (Envoy, `common_lb_config`).
 pub const PANIC_THRESHOLD: Fraction = Fraction::from_ppm(500_000);
 
-/// Random choices of LEAST_REQUEST (Envoy).
-pub const LEAST_REQUEST_CHOICES: u32 = 2;
 /// Minimum ring size (Istio 1024, `core/loadbalancer`).
 pub const RING_SIZE_MIN: u64 = 1024;
 /// Maglev table size (Envoy).

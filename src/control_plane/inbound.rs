@@ -10,7 +10,7 @@ use super::traffic_policy::{self, Effective};
 use super::{authorization, protocol, retry_policy};
 use crate::config::istio::{ConnectionPool, IngressListener, Sidecar};
 use crate::units::Origin;
-use crate::xds::cluster::Upstream;
+use crate::xds::cluster::{CommonLb, Upstream};
 use crate::xds::endpoint::LocalityPolicy;
 use crate::xds::snapshot::Protocol;
 use crate::xds::{Cluster, ClusterKind, Endpoint, Health, Inbound, LbPolicy, Locality, Name, Tls};
@@ -189,6 +189,8 @@ fn make(
         pool: traffic_policy::pool_settings(push, policy.connection_pool),
         outlier: None,
         panic_threshold: PANIC_THRESHOLD,
+        common_lb: CommonLb::default(),
+        health_checks: Vec::new(),
         tls: Tls::Disable,
         origin,
         policy_origin: if policy.connection_pool.is_some() {

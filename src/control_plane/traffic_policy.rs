@@ -11,7 +11,8 @@ use crate::config::istio::{
 use crate::units::{Fraction, Origin, SimDuration};
 use crate::xds::LbPolicy;
 use crate::xds::cluster::{
-    OutlierDetection as Outlier, PoolSettings, Thresholds, UNLIMITED, Upstream, Warmup,
+    Consecutive, OutlierDetection as Outlier, PoolSettings, SuccessRate, Thresholds, UNLIMITED,
+    Upstream, Warmup,
 };
 use crate::xds::snapshot::Protocol;
 
@@ -109,6 +110,8 @@ pub(super) fn thresholds(push: &PushContext<'_>, policy: &Effective<'_>) -> Thre
         max_requests: limit(|p| p.http2_max_requests),
         max_retries: limit(|p| p.max_retries),
         retry_budget: policy.retry_budget.and_then(|b| retry_budget(push, b)),
+        max_connection_pools: UNLIMITED,
+        max_connections_per_host: UNLIMITED,
         origin: pool.map_or(Origin::BUILT_IN, |p| p.origin),
     }
 }
@@ -192,17 +195,40 @@ pub(super) fn outlier(block: &OutlierDetection) -> Outlier {
     let base = block
         .base_ejection_time
         .unwrap_or(defaults::OUTLIER_BASE_EJECTION);
-    let enforced = |value: u32| (value > 0).then_some(value);
+    // Istio's zero, and a gateway count that nobody wrote, are only counted: at Envoy's own
+    // threshold, which stays.
+    let consecutive = |written: u32, envoy: Consecutive| match written {
+        0 => Consecutive {
+            enforcing: 0,
+            ..envoy
+        },
+        threshold => Consecutive {
+            threshold,
+            enforcing: 100,
+        },
+    };
+    let envoy = Outlier::default();
+    let five_hundreds = block.consecutive_5xx;
+    let local = block.consecutive_local_origin.filter(|v| *v > 0);
     Outlier {
-        consecutive_5xx: enforced(
-            (block.consecutive_5xx).unwrap_or(defaults::OUTLIER_CONSECUTIVE_5XX),
+        consecutive_5xx: consecutive(
+            five_hundreds.unwrap_or(defaults::OUTLIER_CONSECUTIVE_5XX),
+            envoy.consecutive_5xx,
         ),
-        // Unlike 5xx, gateway failures are not enforced until they are written.
-        consecutive_gateway_failure: block.consecutive_gateway.and_then(enforced),
-        consecutive_local_origin_failure: block.split_local_origin.then(|| {
-            (block.consecutive_local_origin.and_then(enforced))
-                .unwrap_or(defaults::OUTLIER_CONSECUTIVE_LOCAL)
-        }),
+        consecutive_gateway_failure: consecutive(
+            block.consecutive_gateway.unwrap_or(0),
+            envoy.consecutive_gateway_failure,
+        ),
+        consecutive_local_origin_failure: consecutive(
+            local.unwrap_or(defaults::OUTLIER_CONSECUTIVE_LOCAL),
+            envoy.consecutive_local_origin_failure,
+        ),
+        // istiod switches the statistical kind off; failure percentage is off in Envoy itself.
+        success_rate: SuccessRate {
+            enforcing: 0,
+            enforcing_local_origin: if block.split_local_origin { 0 } else { 100 },
+            ..envoy.success_rate
+        },
         split_local_origin: block.split_local_origin,
         interval: block.interval.unwrap_or(defaults::OUTLIER_INTERVAL),
         base_ejection_time: base,
@@ -210,6 +236,7 @@ pub(super) fn outlier(block: &OutlierDetection) -> Outlier {
         max_ejection_percent: (block.max_ejection_percent.filter(|p| *p > 0))
             .unwrap_or(defaults::OUTLIER_MAX_PERCENT),
         origin: block.origin,
+        ..envoy
     }
 }
 
@@ -233,9 +260,7 @@ pub(super) fn panic_threshold(
 
 /// Balancing policy and slow start.
 pub(super) fn load_balancer(block: Option<&LoadBalancer>) -> (LbPolicy, Option<Warmup>) {
-    let least = LbPolicy::LeastRequest {
-        choice_count: defaults::LEAST_REQUEST_CHOICES,
-    };
+    let least = LbPolicy::LEAST_REQUEST;
     let Some(block) = block else {
         return (least, None);
     };

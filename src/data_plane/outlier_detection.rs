@@ -10,12 +10,6 @@
 use crate::units::{SimDuration, SimTime};
 use crate::xds::cluster::OutlierDetection;
 
-/// Envoy's `consecutive_gateway_failure` where nothing is written: detected, not enforced.
-const GATEWAY_DEFAULT: u32 = 5;
-
-/// Envoy's `consecutive_local_origin_failure` where nothing is written: enforced once errors are split.
-const LOCAL_DEFAULT: u32 = 5;
-
 /// Why a host was found bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ejection {
@@ -142,12 +136,13 @@ impl Monitor {
             (TryResult::Timeout, false) => 504,
             (TryResult::LocalFailure | TryResult::Timeout, true) => {
                 host.consecutive_local += 1;
-                let threshold = config.consecutive_local_origin_failure;
-                if threshold.unwrap_or(LOCAL_DEFAULT) != host.consecutive_local {
+                let limit = config.consecutive_local_origin_failure;
+                if limit.threshold != host.consecutive_local {
                     return Verdict::Keep;
                 }
                 let kind = Ejection::ConsecutiveLocalOriginFailure;
-                return self.on_consecutive(config, hosts_total, host, now, kind, true);
+                let enforced = limit.enforced().is_some();
+                return self.on_consecutive(config, hosts_total, host, now, kind, enforced);
             }
         };
         self.on_status(config, hosts_total, host, now, status)
@@ -169,21 +164,21 @@ impl Monitor {
         let mut verdict = Verdict::Keep;
         if matches!(status, 502..=504) {
             host.consecutive_gateway += 1;
-            let enforced = config.consecutive_gateway_failure.is_some();
-            let threshold = config
-                .consecutive_gateway_failure
-                .unwrap_or(GATEWAY_DEFAULT);
-            if host.consecutive_gateway == threshold {
+            let limit = config.consecutive_gateway_failure;
+            if host.consecutive_gateway == limit.threshold {
                 let kind = Ejection::ConsecutiveGatewayFailure;
+                let enforced = limit.enforced().is_some();
                 verdict = self.on_consecutive(config, hosts_total, host, now, kind, enforced);
             }
         } else {
             host.consecutive_gateway = 0;
         }
         host.consecutive_5xx += 1;
-        if config.consecutive_5xx == Some(host.consecutive_5xx) {
+        let limit = config.consecutive_5xx;
+        if host.consecutive_5xx == limit.threshold {
             let kind = Ejection::Consecutive5xx;
-            let second = self.on_consecutive(config, hosts_total, host, now, kind, true);
+            let enforced = limit.enforced().is_some();
+            let second = self.on_consecutive(config, hosts_total, host, now, kind, enforced);
             // Only one verdict is told: an ejection before a refusal before a detection.
             if rank(second) > rank(verdict) {
                 verdict = second;

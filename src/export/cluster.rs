@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::health_check::health_check;
+use super::outlier_detection::outlier_detection;
 use super::{Writer, duration, locality, percent};
-use crate::xds::cluster::{OutlierDetection, PoolSettings, Thresholds, Upstream, Warmup};
+use crate::xds::cluster::{CommonLb, PoolSettings, Thresholds, UNLIMITED, Upstream, Warmup};
 use crate::xds::endpoint::{LocalityGroup, localize};
 use crate::xds::{Cluster, ClusterKind, Health, LbPolicy, Locality, Name, Tls};
 
@@ -19,12 +21,9 @@ impl Writer<'_> {
             "name": &*cluster.name,
             "type": kind,
             "connect_timeout": duration(cluster.pool.connect_timeout),
-            "circuit_breakers": {"thresholds": [thresholds(&cluster.breakers)]},
-            "common_lb_config": {"healthy_panic_threshold": percent(cluster.panic_threshold)},
+            "circuit_breakers": breakers(&cluster.breakers),
+            "common_lb_config": common_lb(cluster),
         });
-        if cluster.locality.weighted {
-            value["common_lb_config"]["locality_weighted_lb_config"] = json!({});
-        }
         balancer(&mut value, cluster);
         if kind != "ORIGINAL_DST" {
             value["load_assignment"] = self.load_assignment(cluster);
@@ -40,6 +39,9 @@ impl Writer<'_> {
         }
         if let Some(outlier) = &cluster.outlier {
             value["outlier_detection"] = outlier_detection(outlier);
+        }
+        if !cluster.health_checks.is_empty() {
+            value["health_checks"] = cluster.health_checks.iter().map(health_check).collect();
         }
         self.transport(cluster);
         value
@@ -130,16 +132,47 @@ impl Writer<'_> {
     }
 }
 
+fn common_lb(cluster: &Cluster) -> Value {
+    let (common, usual) = (&cluster.common_lb, CommonLb::default());
+    let mut value = json!({"healthy_panic_threshold": percent(cluster.panic_threshold)});
+    if cluster.locality.weighted {
+        value["locality_weighted_lb_config"] = json!({});
+    }
+    if common.update_merge_window != usual.update_merge_window {
+        value["update_merge_window"] = json!(duration(common.update_merge_window));
+    }
+    if let Some(factor) = common.hash_balance_factor {
+        value["consistent_hashing_lb_config"] = json!({"hash_balance_factor": factor});
+    }
+    if let Some(settings) = common.zone_aware.filter(|_| !cluster.locality.weighted) {
+        value["zone_aware_lb_config"] = json!({
+            "routing_enabled": percent(settings.routing_enabled),
+            "min_cluster_size": settings.min_cluster_size,
+            "fail_traffic_on_panic": settings.fail_traffic_on_panic,
+        });
+    }
+    value
+}
+
 fn balancer(value: &mut Value, cluster: &Cluster) {
     let (name, config) = match cluster.lb {
         LbPolicy::RoundRobin => ("ROUND_ROBIN", None),
-        LbPolicy::LeastRequest { choice_count } => (
-            "LEAST_REQUEST",
-            Some((
-                "least_request_lb_config",
-                json!({"choice_count": choice_count}),
-            )),
-        ),
+        LbPolicy::LeastRequest {
+            choice_count,
+            full_scan,
+            bias,
+        } => {
+            let mut config = json!({"choice_count": choice_count});
+            if full_scan {
+                config["selection_method"] = json!("FULL_SCAN");
+            }
+            if bias != 1000 {
+                let value = f64::from(bias) / 1000.0;
+                config["active_request_bias"] =
+                    json!({"default_value": value, "runtime_key": "unused"});
+            }
+            ("LEAST_REQUEST", Some(("least_request_lb_config", config)))
+        }
         LbPolicy::Random => ("RANDOM", None),
         LbPolicy::RingHash { minimum_ring_size } => (
             "RING_HASH",
@@ -175,6 +208,15 @@ fn slow_start(warmup: &Warmup) -> Value {
     })
 }
 
+fn breakers(limits: &Thresholds) -> Value {
+    let mut value = json!({"thresholds": [thresholds(limits)]});
+    if limits.max_connections_per_host != UNLIMITED {
+        value["per_host_thresholds"] =
+            json!([{"max_connections": limits.max_connections_per_host}]);
+    }
+    value
+}
+
 fn thresholds(limits: &Thresholds) -> Value {
     let mut value = json!({
         "max_connections": limits.max_connections,
@@ -185,6 +227,9 @@ fn thresholds(limits: &Thresholds) -> Value {
     if let Some((share, least)) = limits.retry_budget {
         value["retry_budget"] =
             json!({"budget_percent": percent(share), "min_retry_concurrency": least});
+    }
+    if limits.max_connection_pools != UNLIMITED {
+        value["max_connection_pools"] = json!(limits.max_connection_pools);
     }
     value
 }
@@ -209,42 +254,6 @@ fn http_options(pool: &PoolSettings, upstream: Upstream) -> Value {
         }
         Upstream::Http1 | Upstream::Tcp => {
             value["explicit_http_config"] = json!({"http_protocol_options": {}});
-        }
-    }
-    value
-}
-
-fn outlier_detection(outlier: &OutlierDetection) -> Value {
-    let enforcing = |threshold: Option<u32>| if threshold.is_some() { 100 } else { 0 };
-    let mut value = json!({
-        "interval": duration(outlier.interval),
-        "base_ejection_time": duration(outlier.base_ejection_time),
-        "max_ejection_time": duration(outlier.max_ejection_time),
-        "max_ejection_percent": outlier.max_ejection_percent,
-        "enforcing_consecutive_5xx": enforcing(outlier.consecutive_5xx),
-        "enforcing_consecutive_gateway_failure": enforcing(outlier.consecutive_gateway_failure),
-        // istiod switches the statistical kinds off.
-        "enforcing_success_rate": 0,
-    });
-    let written = [
-        ("consecutive_5xx", outlier.consecutive_5xx),
-        (
-            "consecutive_gateway_failure",
-            outlier.consecutive_gateway_failure,
-        ),
-    ];
-    for (key, threshold) in written {
-        if let Some(threshold) = threshold {
-            value[key] = json!(threshold);
-        }
-    }
-    if outlier.split_local_origin {
-        value["split_external_local_origin_errors"] = json!(true);
-        value["enforcing_local_origin_success_rate"] = json!(0);
-        value["enforcing_consecutive_local_origin_failure"] =
-            json!(enforcing(outlier.consecutive_local_origin_failure));
-        if let Some(threshold) = outlier.consecutive_local_origin_failure {
-            value["consecutive_local_origin_failure"] = json!(threshold);
         }
     }
     value

@@ -15,7 +15,9 @@
 mod action;
 mod cluster;
 mod endpoints;
+mod health_check;
 mod listener;
+mod outlier_detection;
 mod route;
 
 use std::collections::BTreeMap;

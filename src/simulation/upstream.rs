@@ -8,7 +8,7 @@ use super::plan::{Inbound, NIL};
 use super::resolve::RequestClass;
 use crate::data_plane::authorization::{Decision, Peer, check};
 use crate::units::{Fraction, Origin};
-use crate::xds::cluster::{ClusterKind, PoolSettings, Thresholds, Upstream as Protocol};
+use crate::xds::cluster::{ClusterKind, CommonLb, PoolSettings, Thresholds, Upstream as Protocol};
 use crate::xds::endpoint::LocalityPolicy;
 use crate::xds::listener::MtlsMode;
 use crate::xds::snapshot::Protocol as PortProtocol;
@@ -136,6 +136,8 @@ impl Upstream {
             pool: PoolSettings::default(),
             outlier: None,
             panic_threshold: Fraction::ZERO,
+            common_lb: CommonLb::default(),
+            health_checks: Vec::new(),
             tls,
             origin: Origin::BUILT_IN,
             policy_origin: Origin::BUILT_IN,

@@ -7,6 +7,9 @@ use super::snapshot::Protocol;
 use super::{Endpoint, Name};
 use crate::units::{Fraction, Origin, SimDuration};
 
+pub use super::health_check::{HealthCheck, HealthCheckKind};
+pub use super::outlier_detection::{Consecutive, FailurePercentage, OutlierDetection, SuccessRate};
+
 /// "No limit" of a circuit breaker, as Istio writes it.
 pub const UNLIMITED: u32 = u32::MAX;
 
@@ -43,6 +46,10 @@ pub struct Cluster {
     pub outlier: Option<OutlierDetection>,
     /// Healthy share below which all endpoints are used; 0 switches panic mode off.
     pub panic_threshold: Fraction,
+    /// The rest of `common_lb_config`.
+    pub common_lb: CommonLb,
+    /// Active health checks.
+    pub health_checks: Vec<HealthCheck>,
     /// Client-side TLS.
     pub tls: Tls,
     /// The Service or ServiceEntry.
@@ -88,6 +95,11 @@ pub enum LbPolicy {
     LeastRequest {
         /// Random choices, 2.
         choice_count: u32,
+        /// `selection_method: FULL_SCAN`: the least loaded of all.
+        full_scan: bool,
+        /// `active_request_bias` in thousandths, 1000: how much active requests take from
+        /// unequal weights.
+        bias: u32,
     },
     /// Uniform, weights ignored.
     Random,
@@ -103,6 +115,59 @@ pub enum LbPolicy {
     },
     /// The original destination address; no choice is made.
     ClusterProvided,
+}
+
+impl LbPolicy {
+    /// LEAST_REQUEST as istiod writes it.
+    pub const LEAST_REQUEST: Self = Self::LeastRequest {
+        choice_count: 2,
+        full_scan: false,
+        bias: 1000,
+    };
+}
+
+/// `common_lb_config` beside the panic threshold and the locality weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommonLb {
+    /// How long changes of health are collected; see
+    /// [`merge_window`](crate::data_plane::merge_window).
+    pub update_merge_window: SimDuration,
+    /// `consistent_hashing_lb_config.hash_balance_factor`, at least 100: a host takes at most this
+    /// percentage of the average load.
+    pub hash_balance_factor: Option<u32>,
+    /// `zone_aware_lb_config`; excludes locality weights.
+    pub zone_aware: Option<ZoneAware>,
+}
+
+/// Routing to the client's own zone first (`zone_aware_lb_config`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZoneAware {
+    /// Share of requests it applies to.
+    pub routing_enabled: Fraction,
+    /// Healthy hosts the cluster needs (Envoy 6).
+    pub min_cluster_size: u64,
+    /// In panic nobody is picked (503 UH) instead of everybody, also where no zone matters.
+    pub fail_traffic_on_panic: bool,
+}
+
+impl Default for ZoneAware {
+    fn default() -> Self {
+        Self {
+            routing_enabled: Fraction::ONE,
+            min_cluster_size: 6,
+            fail_traffic_on_panic: false,
+        }
+    }
+}
+
+impl Default for CommonLb {
+    fn default() -> Self {
+        Self {
+            update_merge_window: SimDuration::from_secs(1),
+            hash_balance_factor: None,
+            zone_aware: None,
+        }
+    }
 }
 
 /// Slow start (`slow_start_config`).
@@ -129,6 +194,10 @@ pub struct Thresholds {
     pub max_retries: u32,
     /// Replaces `max_retries`: (share of active and pending requests, minimum concurrency).
     pub retry_budget: Option<(Fraction, u32)>,
+    /// Connection pools: of a worker, one per host with requests or connections.
+    pub max_connection_pools: u32,
+    /// Connections to one host (`per_host_thresholds`).
+    pub max_connections_per_host: u32,
     /// Where `connectionPool` was written.
     pub origin: Origin,
 }
@@ -142,6 +211,8 @@ impl Default for Thresholds {
             max_requests: UNLIMITED,
             max_retries: UNLIMITED,
             retry_budget: None,
+            max_connection_pools: UNLIMITED,
+            max_connections_per_host: UNLIMITED,
             origin: Origin::BUILT_IN,
         }
     }
@@ -172,29 +243,6 @@ impl Default for PoolSettings {
             max_concurrent_streams: 1024,
         }
     }
-}
-
-/// Outlier detection (`envoy.config.cluster.v3.OutlierDetection`), as Istio writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutlierDetection {
-    /// Consecutive 5xx before ejection; `None`: not enforced.
-    pub consecutive_5xx: Option<u32>,
-    /// Consecutive 502, 503, 504 before ejection; `None`: not enforced.
-    pub consecutive_gateway_failure: Option<u32>,
-    /// Consecutive local-origin failures (with `split_local_origin` only).
-    pub consecutive_local_origin_failure: Option<u32>,
-    /// Connect failures and timeouts are counted apart from answers.
-    pub split_local_origin: bool,
-    /// Time between sweeps.
-    pub interval: SimDuration,
-    /// Ejection time, multiplied by the number of ejections.
-    pub base_ejection_time: SimDuration,
-    /// Cap of the ejection time.
-    pub max_ejection_time: SimDuration,
-    /// Greatest share of hosts ejected at once, in percent.
-    pub max_ejection_percent: u32,
-    /// Where `outlierDetection` was written.
-    pub origin: Origin,
 }
 
 /// Client-side transport.

@@ -9,8 +9,10 @@
 pub mod cluster;
 pub mod dump;
 pub mod endpoint;
+pub mod health_check;
 pub mod listener;
 mod localize;
+pub mod outlier_detection;
 pub mod route;
 pub mod snapshot;
 

@@ -6,14 +6,14 @@ use towtank::data_plane::load_balancer::Ring;
 use towtank::data_plane::trail::{PickWhy, Reason};
 use towtank::data_plane::{HostSet, LbState, LbView, NoTrail, Pick, PickContext, Recorder, pick};
 use towtank::units::{Fraction, Origin, SimDuration, SimTime};
-use towtank::xds::cluster::{PoolSettings, Thresholds, Upstream, Warmup};
+use towtank::xds::cluster::{CommonLb, PoolSettings, Thresholds, Upstream, Warmup};
 use towtank::xds::endpoint::{LocalityGroup, LocalityPolicy};
 use towtank::xds::snapshot::Protocol;
 use towtank::xds::{
     Cluster, ClusterKind, Endpoint, Health, LbPolicy, LoadAssignment, Locality, Name, Tls,
 };
 
-const LEAST_REQUEST: LbPolicy = LbPolicy::LeastRequest { choice_count: 2 };
+const LEAST_REQUEST: LbPolicy = LbPolicy::LEAST_REQUEST;
 
 /// A group of hosts: priority, locality weight, weights of its hosts.
 type Group<'a> = (u32, Option<u32>, &'a [u32]);
@@ -62,6 +62,8 @@ fn set(policy: LbPolicy, panic_percent: f64, groups: &[Group<'_>]) -> HostSet {
         pool: PoolSettings::default(),
         outlier: None,
         panic_threshold: Fraction::from_percent(panic_percent),
+        common_lb: CommonLb::default(),
+        health_checks: Vec::new(),
         tls: Tls::Auto,
         origin: Origin::BUILT_IN,
         policy_origin: Origin::BUILT_IN,

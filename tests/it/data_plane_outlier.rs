@@ -4,20 +4,24 @@ use towtank::data_plane::outlier_detection::{
     Ejection, HostOutlier, Monitor, TryResult, Verdict, forgive, grpc_to_http, needs_sweep,
     next_sweep,
 };
-use towtank::units::{Origin, SimDuration, SimTime};
-use towtank::xds::cluster::OutlierDetection;
+use towtank::units::{SimDuration, SimTime};
+use towtank::xds::cluster::{Consecutive, OutlierDetection};
 
 fn config(percent: u32) -> OutlierDetection {
     OutlierDetection {
-        consecutive_5xx: Some(5),
-        consecutive_gateway_failure: None,
-        consecutive_local_origin_failure: Some(5),
-        split_local_origin: false,
         interval: SimDuration::from_secs(1),
         base_ejection_time: SimDuration::from_secs(2),
         max_ejection_time: SimDuration::from_secs(5),
         max_ejection_percent: percent,
-        origin: Origin::BUILT_IN,
+        ..OutlierDetection::default()
+    }
+}
+
+/// Ejection after so many in a row.
+fn after(threshold: u32) -> Consecutive {
+    Consecutive {
+        threshold,
+        enforcing: 100,
     }
 }
 
@@ -87,7 +91,7 @@ fn gateway_failures_are_detected_and_not_enforced_by_default() {
 #[test]
 fn gateway_failures_eject_first_when_both_are_enforced() {
     let mut both = config(100);
-    both.consecutive_gateway_failure = Some(5);
+    both.consecutive_gateway_failure = after(5);
     let (verdicts, monitor, host) = feed(&both, 1, "33333");
     assert_eq!(
         (&*verdicts, monitor.consecutive_gateway_failure.enforced),
@@ -99,28 +103,28 @@ fn gateway_failures_eject_first_when_both_are_enforced() {
     );
     assert_eq!(host.consecutive_5xx, 5, "and did not reset the counter");
     // A 500 between interrupts the gateway count, not the 5xx count.
-    both.consecutive_5xx = Some(9);
+    both.consecutive_5xx = after(9);
     check(&both, "3333033333", "........X.");
 }
 
 #[test]
 fn resets_and_timeouts_count_as_gateway_failures_while_errors_are_not_split() {
     let mut three = config(100);
-    three.consecutive_5xx = Some(3);
+    three.consecutive_5xx = after(3);
     check(&three, "crcrcr", ".....X");
     check(&three, "tt2", "..X");
-    three.consecutive_5xx = None;
-    check(&three, "00000000", "........");
+    three.consecutive_5xx.enforcing = 0;
+    check(&three, "00000000", "..D..D..");
 }
 
 #[test]
 fn split_errors_only_accumulate_without_a_connection() {
     let mut split = config(100);
     split.split_local_origin = true;
-    split.consecutive_local_origin_failure = Some(3);
+    split.consecutive_local_origin_failure = after(3);
     check(&split, "ctctctctct", "..........");
     check(&split, "rrr", "..X");
-    split.consecutive_local_origin_failure = None;
+    split.consecutive_local_origin_failure = after(5);
     check(&split, "rrrrr", "....X");
     let (_, monitor, _) = feed(&split, 1, "rrrrr");
     assert_eq!(monitor.consecutive_local_origin_failure.enforced, 1);

@@ -183,7 +183,10 @@ fn an_empty_outlier_block_ejects_after_five_and_switches_panic_off() {
     let cluster = reviews(&snapshot, "");
     let outlier = cluster.outlier.as_ref().unwrap();
     assert_eq!(
-        (outlier.consecutive_5xx, outlier.consecutive_gateway_failure),
+        (
+            outlier.consecutive_5xx.enforced(),
+            outlier.consecutive_gateway_failure.enforced()
+        ),
         (Some(5), None)
     );
     assert_eq!(outlier.max_ejection_percent, 10);

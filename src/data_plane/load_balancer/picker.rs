@@ -59,7 +59,7 @@ pub fn pick<D: FnMut() -> u64, T: Trail>(
         let hosts = &*view.priorities[0].healthy.hosts;
         let host = match set.policy {
             LbPolicy::RoundRobin => round_robin::turn(hosts, &mut state.turn),
-            LbPolicy::LeastRequest { choice_count } => {
+            LbPolicy::LeastRequest { choice_count, .. } => {
                 best_of(hosts, choice_count, &mut ctx.draw, &active).map(|(host, _)| host)
             }
             _ => random::any(hosts, (ctx.draw)()),
@@ -272,7 +272,7 @@ fn choose<D: FnMut() -> u64>(
             let weight = |host| scheduled_weight(weight(set, host, now), active(host));
             (schedule.pick(weight), PickWhy::Schedule)
         }
-        (LbPolicy::LeastRequest { choice_count }, None) => {
+        (LbPolicy::LeastRequest { choice_count, .. }, None) => {
             match best_of(hosts, choice_count, &mut ctx.draw, active) {
                 Some((host, active)) => {
                     let choices = choice_count;

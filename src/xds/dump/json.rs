@@ -186,9 +186,9 @@ impl Json<'_> {
             "max_connection_duration": c.pool.max_connection_duration.map(|t| t.to_string()),
             "max_concurrent_streams": c.pool.max_concurrent_streams,
             "outlier_detection": c.outlier.as_ref().map(|o| json!({
-                "consecutive_5xx": o.consecutive_5xx,
-                "consecutive_gateway_failure": o.consecutive_gateway_failure,
-                "consecutive_local_origin_failure": o.consecutive_local_origin_failure,
+                "consecutive_5xx": o.consecutive_5xx.enforced(),
+                "consecutive_gateway_failure": o.consecutive_gateway_failure.enforced(),
+                "consecutive_local_origin_failure": o.local_origin(),
                 "interval": o.interval.to_string(),
                 "base_ejection_time": o.base_ejection_time.to_string(),
                 "max_ejection_time": o.max_ejection_time.to_string(),

@@ -261,9 +261,9 @@ impl Text<'_> {
         let count = |value: Option<u32>| value.map_or_else(|| "off".to_owned(), |v| v.to_string());
         let text = format!(
             "outlier detection: 5xx {}, gateway {}, local {}, every {}, eject {} up to {}, at most {}%, {panic}",
-            count(o.consecutive_5xx),
-            count(o.consecutive_gateway_failure),
-            count(o.consecutive_local_origin_failure),
+            count(o.consecutive_5xx.enforced()),
+            count(o.consecutive_gateway_failure.enforced()),
+            count(o.local_origin()),
             o.interval,
             o.base_ejection_time,
             o.max_ejection_time,

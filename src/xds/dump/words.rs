@@ -1,5 +1,7 @@
 //! Envoy's and Istio's words for values of the tables.
 
+use std::fmt::Write as _;
+
 use crate::units::SimDuration;
 use crate::xds::cluster::{ClusterKind, LbPolicy, Tls, UNLIMITED, Upstream};
 use crate::xds::endpoint::{Health, LocalityKind, LocalityPolicy};
@@ -63,7 +65,21 @@ pub const fn upstream(upstream: Upstream) -> &'static str {
 pub fn lb_policy(policy: LbPolicy) -> String {
     match policy {
         LbPolicy::RoundRobin => "ROUND_ROBIN".to_owned(),
-        LbPolicy::LeastRequest { choice_count } => format!("LEAST_REQUEST choices={choice_count}"),
+        LbPolicy::LeastRequest {
+            choice_count,
+            full_scan,
+            bias,
+        } => {
+            let mut text = if full_scan {
+                "LEAST_REQUEST full scan".to_owned()
+            } else {
+                format!("LEAST_REQUEST choices={choice_count}")
+            };
+            if bias != 1000 {
+                let _ = write!(text, " bias={}", f64::from(bias) / 1000.0);
+            }
+            text
+        }
         LbPolicy::Random => "RANDOM".to_owned(),
         LbPolicy::RingHash { minimum_ring_size } => {
             format!("RING_HASH minimum={minimum_ring_size}")
