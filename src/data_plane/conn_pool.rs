@@ -125,8 +125,16 @@ impl Connections {
         self.push_front(id, pool);
     }
 
-    /// The ready connection that takes the next request; closes those whose time is over.
+    /// The ready connection that takes the next request, unless it has to be looked at first:
+    /// then, and when there is none, [`Self::ready`] knows.
     #[inline]
+    pub fn ready_at_once(&self, now: SimTime, pool: &Pool, settings: &PoolSettings) -> Option<u32> {
+        let slot = self.slots.get(pool.ready as usize)?;
+        let idle = slot.streams == 0 && now.since(slot.idle_since) >= settings.idle_timeout;
+        (!idle && settings.max_connection_duration.is_none()).then_some(pool.ready)
+    }
+
+    /// The ready connection that takes the next request; closes those whose time is over.
     pub fn ready(
         &mut self,
         now: SimTime,
@@ -199,6 +207,23 @@ impl Connections {
     /// Puts a request on a ready connection.
     #[inline]
     pub fn attach(&mut self, id: u32, pool: &mut Pool) {
+        let slot = &mut self.slots[id as usize];
+        if slot.capacity == 1 && slot.remaining == u32::MAX && slot.previous == NIL {
+            // HTTP/1.1 without a limit on requests: the front of the list leaves it.
+            let next = slot.next;
+            slot.streams = 1;
+            slot.phase = Phase::Busy;
+            pool.free_places -= 1;
+            pool.ready = next;
+            if let Some(next) = self.slots.get_mut(next as usize) {
+                next.previous = NIL;
+            }
+            return;
+        }
+        self.attach_in_general(id, pool);
+    }
+
+    fn attach_in_general(&mut self, id: u32, pool: &mut Pool) {
         self.unlink(id, pool);
         let slot = &mut self.slots[id as usize];
         slot.streams += 1;
@@ -218,6 +243,32 @@ impl Connections {
     /// A request on the connection ended and the connection is still good.
     #[inline]
     pub fn end_stream(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        pool: &mut Pool,
+        settings: &PoolSettings,
+    ) -> AfterStream {
+        let slot = &mut self.slots[id as usize];
+        let lasts = settings.max_connection_duration.is_none();
+        if slot.capacity == 1 && slot.phase == Phase::Busy && lasts {
+            let old = pool.ready;
+            slot.streams = 0;
+            slot.idle_since = now;
+            slot.phase = Phase::Ready;
+            slot.previous = NIL;
+            slot.next = old;
+            pool.free_places += 1;
+            pool.ready = id;
+            if let Some(old) = self.slots.get_mut(old as usize) {
+                old.previous = id;
+            }
+            return AfterStream::Ready;
+        }
+        self.end_stream_in_general(now, id, pool, settings)
+    }
+
+    fn end_stream_in_general(
         &mut self,
         now: SimTime,
         id: u32,

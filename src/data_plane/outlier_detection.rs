@@ -117,6 +117,7 @@ pub struct Monitor {
 impl Monitor {
     /// Takes one result into account. `hosts_total` counts all hosts of the cluster, whatever
     /// their priority or health.
+    #[inline]
     pub fn on_result(
         &mut self,
         config: &OutlierDetection,
@@ -145,10 +146,15 @@ impl Monitor {
                 return self.on_consecutive(config, hosts_total, host, now, kind, enforced);
             }
         };
-        self.on_status(config, hosts_total, host, now, status)
+        if !(500..600).contains(&status) {
+            host.consecutive_5xx = 0;
+            host.consecutive_gateway = 0;
+            return Verdict::Keep;
+        }
+        self.on_server_error(config, hosts_total, host, now, status)
     }
 
-    fn on_status(
+    fn on_server_error(
         &mut self,
         config: &OutlierDetection,
         hosts_total: u32,
@@ -156,11 +162,6 @@ impl Monitor {
         now: SimTime,
         status: u16,
     ) -> Verdict {
-        if !(500..600).contains(&status) {
-            host.consecutive_5xx = 0;
-            host.consecutive_gateway = 0;
-            return Verdict::Keep;
-        }
         let mut verdict = Verdict::Keep;
         if matches!(status, 502..=504) {
             host.consecutive_gateway += 1;

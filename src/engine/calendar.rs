@@ -22,8 +22,8 @@ const SHIFT_MAX: u32 = 18;
 const SHIFT_UNKNOWN: u32 = 14;
 /// More entries than this are not kept sorted in today's list: each insertion moves those before it.
 const CROWD: usize = 512;
-/// Pushes between two looks at the width.
-const PUSHES_PER_REVIEW: u64 = 65_536;
+/// Sequence numbers, those of timers included, between two looks at the width.
+const NUMBERS_PER_REVIEW: u64 = 65_536;
 
 #[derive(Clone, Debug)]
 struct Slot<E> {
@@ -34,9 +34,10 @@ struct Slot<E> {
 /// Counts since the last review of the width.
 #[derive(Clone, Debug, Default)]
 struct Usage {
-    pushes: u64,
+    /// Entries that were pushed beyond the ring.
     far: u64,
-    days: u64,
+    /// Entries that were not alone in their day.
+    sharing: u64,
 }
 
 /// Entries by key.
@@ -51,7 +52,7 @@ pub(super) struct Calendar<E> {
     today: u64,
     shift: u32,
     /// First slot of each day of the ring, for the days after `today` that it reaches.
-    heads: Box<[u32]>,
+    heads: Box<[u32; DAYS as usize]>,
     filled: [u64; 64],
     filled_words: u64,
     slots: Vec<Slot<E>>,
@@ -59,7 +60,11 @@ pub(super) struct Calendar<E> {
     /// Pushed when its day lay beyond the ring or is crowded; joins `current` directly.
     far: Heap<E>,
     usage: Usage,
-    pushes_per_review: u64,
+    /// Sequence number of the latest push.
+    newest: u64,
+    /// The width is looked at when the newest has reached this.
+    review_at: u64,
+    numbers_per_review: u64,
 }
 
 impl<E: Copy> Calendar<E> {
@@ -71,20 +76,22 @@ impl<E: Copy> Calendar<E> {
             crowd: CROWD,
             today: 0,
             shift: shift_for(events_per_second),
-            heads: vec![NIL; DAYS as usize].into(),
+            heads: Box::new([NIL; DAYS as usize]),
             filled: [0; 64],
             filled_words: 0,
             slots: Vec::new(),
             free: NIL,
             far: Heap::new(),
             usage: Usage::default(),
-            pushes_per_review: PUSHES_PER_REVIEW,
+            newest: 0,
+            review_at: NUMBERS_PER_REVIEW,
+            numbers_per_review: NUMBERS_PER_REVIEW,
         }
     }
 
     #[inline]
     pub(super) fn push(&mut self, entry: Entry<E>) {
-        self.usage.pushes += 1;
+        self.newest = entry.sequence;
         let day = entry.at >> self.shift;
         if day <= self.today {
             self.push_today(entry);
@@ -121,18 +128,6 @@ impl<E: Copy> Calendar<E> {
         }
     }
 
-    /// Key of the first entry if it comes before `rival`; otherwise some key that does not.
-    ///
-    /// The calendar turns to no later day than the rival's, so that what the rival causes still
-    /// finds its day ahead.
-    #[inline]
-    pub(super) fn first_key_before(&mut self, rival: u128) -> u128 {
-        match self.current.last() {
-            Some(entry) => entry.key(),
-            None => self.turn(rival),
-        }
-    }
-
     /// Key of the first entry, without turning to its day.
     pub(super) fn first_key(&self) -> u128 {
         if let Some(entry) = self.current.last() {
@@ -149,10 +144,59 @@ impl<E: Copy> Calendar<E> {
         least
     }
 
-    /// Takes the entry that [`Self::first_key_before`] found.
+    /// Takes the first entry if it comes before `rival`.
+    #[expect(clippy::inline_always, reason = "part of the engine's loop")]
+    #[inline(always)]
+    pub(super) fn pop_before(&mut self, rival: u128) -> Option<Entry<E>> {
+        let first = match self.current.last() {
+            Some(entry) => entry.key(),
+            None => match self.pop_lone(rival) {
+                Some(entry) => return Some(entry),
+                None => self.turn(rival),
+            },
+        };
+        if first < rival {
+            self.current.pop()
+        } else {
+            None
+        }
+    }
+
+    /// Takes the first entry of the next day if it is alone there and comes before `rival`: what
+    /// a day of the right width has nearly always, without the way through `current`.
+    #[expect(clippy::inline_always, reason = "part of the engine's loop")]
+    #[inline(always)]
+    fn pop_lone(&mut self, rival: u128) -> Option<Entry<E>> {
+        let day = self.next_filled_day()?;
+        let position = (day % DAYS) as usize;
+        let slot = self.heads[position];
+        let place = self.slots.get_mut(slot as usize)?;
+        let entry = place.entry;
+        let lone = place.next == NIL && entry.key() < rival;
+        let far = self.far.first();
+        if !lone
+            || far.is_some_and(|far| far.at >> self.shift <= day)
+            || self.newest >= self.review_at
+        {
+            return None;
+        }
+        place.next = self.free;
+        self.free = slot;
+        self.heads[position] = NIL;
+        self.clear_bit(position);
+        self.today = day;
+        self.overflow = u128::MAX;
+        Some(entry)
+    }
+
+    /// Notes that a day of the ring is empty.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<Entry<E>> {
-        self.current.pop()
+    fn clear_bit(&mut self, position: usize) {
+        let word = &mut self.filled[position / 64];
+        *word &= !(1 << (position % 64));
+        if *word == 0 {
+            self.filled_words &= !(1 << (position / 64));
+        }
     }
 
     /// Notes that the clock moved to `now` without this calendar: no entry lies before.
@@ -163,9 +207,12 @@ impl<E: Copy> Calendar<E> {
         }
     }
 
-    /// Turns to the next day that has entries, unless it lies after the rival's day.
+    /// Turns to the next day that has entries, unless it lies after the rival's day, so that what
+    /// the rival causes still finds its day ahead. Key of the first entry then; of an entry that
+    /// waits in a later day, the largest number.
+    #[inline(never)]
     fn turn(&mut self, rival: u128) -> u128 {
-        if self.usage.pushes >= self.pushes_per_review {
+        if self.newest >= self.review_at {
             self.review();
             // A wider today may have entries now.
             if let Some(entry) = self.current.last() {
@@ -183,7 +230,6 @@ impl<E: Copy> Calendar<E> {
         }
         // What is left of a crowded day may lie before today.
         self.today = self.today.max(day);
-        self.usage.days += 1;
         if ring == day {
             self.unlink_day(day);
         }
@@ -198,6 +244,7 @@ impl<E: Copy> Calendar<E> {
             self.take_first_of_crowd();
         }
         if self.current.len() > 1 {
+            self.usage.sharing += self.current.len() as u64;
             self.current
                 .sort_unstable_by_key(|entry| std::cmp::Reverse(entry.key()));
         }
@@ -228,37 +275,36 @@ impl<E: Copy> Calendar<E> {
             entry,
             next: self.heads[position],
         };
-        if self.free == NIL {
-            let number = u32::try_from(self.slots.len()).expect("fewer than 2^32 events");
-            assert!(number != NIL, "fewer than 2^32 events");
-            self.heads[position] = number;
-            self.slots.push(slot);
-        } else {
+        if let Some(place) = self.slots.get_mut(self.free as usize) {
             self.heads[position] = self.free;
-            let place = &mut self.slots[self.free as usize];
             self.free = place.next;
             *place = slot;
+        } else {
+            self.heads[position] = self.add_slot(slot);
         }
         self.filled[position / 64] |= 1 << (position % 64);
         self.filled_words |= 1 << (position / 64);
+    }
+
+    #[cold]
+    fn add_slot(&mut self, slot: Slot<E>) -> u32 {
+        let number = u32::try_from(self.slots.len()).expect("fewer than 2^32 events");
+        assert!(number != NIL, "fewer than 2^32 events");
+        self.slots.push(slot);
+        number
     }
 
     /// Moves a day of the ring into `current`, unsorted.
     fn unlink_day(&mut self, day: u64) {
         let position = (day % DAYS) as usize;
         let mut slot = std::mem::replace(&mut self.heads[position], NIL);
-        while slot != NIL {
-            let place = &mut self.slots[slot as usize];
+        while let Some(place) = self.slots.get_mut(slot as usize) {
             self.current.push(place.entry);
             let next = std::mem::replace(&mut place.next, self.free);
             self.free = slot;
             slot = next;
         }
-        let word = &mut self.filled[position / 64];
-        *word &= !(1 << (position % 64));
-        if *word == 0 {
-            self.filled_words &= !(1 << (position / 64));
-        }
+        self.clear_bit(position);
     }
 
     /// The first day after today that has entries in the ring.
@@ -284,10 +330,11 @@ impl<E: Copy> Calendar<E> {
     #[cold]
     fn review(&mut self) {
         let usage = std::mem::take(&mut self.usage);
-        let crowded = usage.pushes / usage.days.max(1);
-        if crowded > 8 && self.shift > SHIFT_MIN {
+        let numbers = self.newest - (self.review_at - self.numbers_per_review);
+        self.review_at = self.newest + self.numbers_per_review;
+        if usage.sharing > numbers / 2 && self.shift > SHIFT_MIN {
             self.change_shift(self.shift - 1);
-        } else if crowded < 2 && usage.far > usage.pushes / 8 && self.shift < SHIFT_MAX {
+        } else if usage.far > numbers / 8 && usage.sharing < numbers / 8 && self.shift < SHIFT_MAX {
             self.change_shift(self.shift + 1);
         }
     }
@@ -311,16 +358,19 @@ impl<E: Copy> Calendar<E> {
         {
             entries.extend(self.far.pop());
         }
+        let newest = self.newest;
         for &entry in &entries {
             self.push(entry);
         }
+        self.newest = newest;
         self.usage = Usage::default();
     }
 }
 
-/// The width for about one event per day: log2 of nanoseconds.
+/// The width for about one event in four days, so that nearly all are alone in theirs: log2 of
+/// nanoseconds.
 fn shift_for(events_per_second: f64) -> u32 {
-    let gap_ns = 1e9 / events_per_second;
+    let gap_ns = 0.25e9 / events_per_second;
     if !gap_ns.is_finite() {
         return SHIFT_UNKNOWN;
     }

@@ -117,30 +117,67 @@ impl<E: Copy> Timers<E> {
         LaneId(lane)
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "part of `Queue::arm`")]
+    #[inline(always)]
     pub(super) fn arm(&mut self, lane: LaneId, now: u64, sequence: u64, event: E) -> TimerId {
-        let Lane { delay, tail, .. } = self.lanes[lane.0 as usize];
+        let place = &mut self.lanes[lane.0 as usize];
+        let tail = place.tail;
         let entry = Entry {
-            at: now.saturating_add(delay),
+            at: now.saturating_add(place.delay),
             sequence,
             event,
         };
-        let slot = self.occupy(entry, lane.0, tail);
-        self.lanes[lane.0 as usize].tail = slot;
-        if tail == NIL {
-            self.lanes[lane.0 as usize].head = slot;
-            self.head_keys[lane.0 as usize] = entry.key();
-            if entry.key() < self.first_key {
-                self.first_key = entry.key();
-                self.first_lane = lane.0;
-            }
-        } else {
-            self.slots[tail as usize].next = slot;
-        }
+        let slot = self.free;
+        let Some(free) = self.slots.get_mut(slot as usize) else {
+            return self.arm_new_slot(lane, entry);
+        };
+        self.free = free.next;
+        free.entry = entry;
+        free.previous = tail;
+        free.next = NIL;
+        free.lane = lane.0;
+        let generation = free.generation;
+        place.tail = slot;
         self.len += 1;
+        match self.slots.get_mut(tail as usize) {
+            Some(before) => before.next = slot,
+            None => self.begin_lane(lane, slot, entry.key()),
+        }
+        TimerId { slot, generation }
+    }
+
+    /// The first timer of an empty lane.
+    fn begin_lane(&mut self, lane: LaneId, slot: u32, key: u128) {
+        self.lanes[lane.0 as usize].head = slot;
+        self.head_keys[lane.0 as usize] = key;
+        if key < self.first_key {
+            self.first_key = key;
+            self.first_lane = lane.0;
+        }
+    }
+
+    /// No slot is free: one is added, and taken.
+    #[cold]
+    fn arm_new_slot(&mut self, lane: LaneId, entry: Entry<E>) -> TimerId {
+        let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 timers");
+        assert!(slot != NIL, "fewer than 2^32 timers");
+        let place = &mut self.lanes[lane.0 as usize];
+        let tail = std::mem::replace(&mut place.tail, slot);
+        self.slots.push(Slot {
+            entry,
+            previous: tail,
+            next: NIL,
+            lane: lane.0,
+            generation: 0,
+        });
+        self.len += 1;
+        match self.slots.get_mut(tail as usize) {
+            Some(before) => before.next = slot,
+            None => self.begin_lane(lane, slot, entry.key()),
+        }
         TimerId {
             slot,
-            generation: self.slots[slot as usize].generation,
+            generation: 0,
         }
     }
 
@@ -169,31 +206,6 @@ impl<E: Copy> Timers<E> {
         Some(entry)
     }
 
-    /// Writes a timer into a free slot behind `previous`.
-    #[inline]
-    fn occupy(&mut self, entry: Entry<E>, lane: u32, previous: u32) -> u32 {
-        if self.free == NIL {
-            let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 timers");
-            assert!(slot != NIL, "fewer than 2^32 timers");
-            self.slots.push(Slot {
-                entry,
-                previous,
-                next: NIL,
-                lane,
-                generation: 0,
-            });
-            return slot;
-        }
-        let slot = self.free;
-        let place = &mut self.slots[slot as usize];
-        self.free = place.next;
-        place.entry = entry;
-        place.previous = previous;
-        place.next = NIL;
-        place.lane = lane;
-        slot
-    }
-
     #[inline]
     fn unlink(&mut self, slot: u32) {
         let place = &mut self.slots[slot as usize];
@@ -203,22 +215,20 @@ impl<E: Copy> Timers<E> {
         place.next = self.free;
         self.free = slot;
         self.len -= 1;
-        if next == NIL {
-            self.lanes[lane as usize].tail = previous;
-        } else {
-            self.slots[next as usize].previous = previous;
+        match self.slots.get_mut(next as usize) {
+            Some(after) => after.previous = previous,
+            None => self.lanes[lane as usize].tail = previous,
         }
-        if previous == NIL {
-            self.lanes[lane as usize].head = next;
-            self.head_left(lane, next);
-        } else {
-            self.slots[previous as usize].next = next;
+        match self.slots.get_mut(previous as usize) {
+            Some(before) => before.next = next,
+            None => self.head_left(lane, next),
         }
     }
 
     /// Notes a lane's new head. A head only ever gives way to a later one, so the least of all
     /// changes only when it was the one that left.
     fn head_left(&mut self, lane: u32, head: u32) {
+        self.lanes[lane as usize].head = head;
         self.head_keys[lane as usize] = match self.slots.get(head as usize) {
             Some(slot) => key(slot.entry.at, slot.entry.sequence),
             None => NEVER,

@@ -34,19 +34,20 @@ pub struct RowCounts {
     pub attempts: u64,
     /// By status.
     pub statuses: Tally<u16>,
-    /// By flags.
+    /// By flags, those without any left out.
     pub flags: Tally<Flags>,
-    /// As the caller sees it.
+    /// As the caller sees it, where the proxy has a word in it too.
     pub latency: Histogram,
+    /// Calls that the caller waited for and the proxy charged to no cluster: the caller left
+    /// first, or a timeout fired between two tries.
+    pub uncharged: Histogram,
 }
 
-/// One cluster of one client workload.
+/// One cluster of one client workload. Its latency is that of its rows.
 #[derive(Clone, Debug, Default)]
 pub struct SlotCounts {
     /// Envoy's statistics.
     pub stats: ClusterStats,
-    /// Whole requests.
-    pub latency: Histogram,
 }
 
 /// One pod as a target.
@@ -67,8 +68,10 @@ pub struct AppCounts {
     pub rejected: u64,
     /// Answered with 5xx, or not at all.
     pub errors: u64,
-    /// Time in queue.
+    /// Time in queue of those that waited.
     pub queue_time: Histogram,
+    /// Served without waiting.
+    pub served_at_once: u64,
     /// Arrival to answer.
     pub latency: Histogram,
 }
@@ -228,7 +231,8 @@ impl Recorder {
     }
 
     /// A call ended.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "once per call, in one place")]
+    #[inline(always)]
     pub fn call_ended(
         &mut self,
         row: u32,
@@ -236,13 +240,20 @@ impl Recorder {
         status: u16,
         flags: Flags,
         latency: SimDuration,
+        charged: bool,
     ) {
         let row = &mut self.rows[row as usize];
         row.requests += 1;
         row.attempts += u64::from(attempts);
         row.statuses.inc(status);
-        row.flags.inc(flags);
-        row.latency.record(latency);
+        if flags != Flags::NONE {
+            row.flags.inc(flags);
+        }
+        if charged {
+            row.latency.record(latency);
+        } else {
+            row.uncharged.record(latency);
+        }
     }
 
     /// Warm-up is over: everything that is not bound to a root request's start is forgotten.
@@ -252,7 +263,6 @@ impl Recorder {
             .for_each(|row| *row = RowCounts::default());
         for slot in &mut self.slots {
             slot.stats.clear();
-            slot.latency = Histogram::default();
         }
         self.pods
             .iter_mut()

@@ -38,52 +38,63 @@ impl<T: Trail> World<'_, T> {
             }
             call.details = Details::NoProxy;
         }
-        let call = *call;
+        let mut charged = false;
         if call.edge != NIL {
             let edge = &mut self.edges[call.edge as usize];
-            self.calls[id as usize].retry.release(&mut edge.breakers);
-            let slot = &mut self.record.slots[edge.slot as usize];
+            call.retry.release(&mut edge.breakers);
+            let stats = &mut self.record.slots[edge.slot as usize].stats;
             // A timeout during a back-off finds no try to charge (measured on 1.40).
             let in_backoff = call.state == State::Backoff && details == Details::ResponseTimeout;
-            if !call.flags.has(Flags::DC) && !in_backoff {
-                slot.stats.complete(call.status);
-                slot.latency.record(now.since(call.started));
+            charged = !call.flags.has(Flags::DC) && !in_backoff;
+            if charged {
+                stats.complete(call.status);
             }
             if route.is_shadow {
-                slot.stats.inc(Stat::InternalRq);
+                stats.inc(Stat::InternalRq);
             }
         }
-        let row = self.row_of(&call, route);
+        let call = &self.calls[id as usize];
+        let (parent, status) = (call.parent, call.status);
+        let row = self.row_of(call, route);
         self.record.call_ended(
             row,
             call.tries,
-            call.status,
+            status,
             call.flags,
             now.since(call.started),
+            charged,
         );
-        match call.parent {
-            Parent::Root { load, .. } => match plan.loads[load as usize].link_to(call.pod) {
-                // A client that left is not waiting for the answer.
-                Some(link) if !call.flags.has(Flags::DC) => {
-                    let delay = plan
-                        .distances
-                        .sampler(link)
-                        .sample(&mut Self::draws(call.key, self.keys.back));
-                    self.calls[id as usize].state = State::Returning;
-                    let event = Event::stamped(Kind::ReachedOutside, id, call.generation);
-                    queue.push(now.after(delay), event);
-                }
-                _ => self.end_root(now, id, queue),
-            },
+        match parent {
+            Parent::Root { load, .. } => self.answer_root(now, id, load, queue),
             Parent::Attempt {
                 attempt,
                 call: number,
             } => {
-                queue.cancel(call.app_timer);
+                let app_timer = call.app_timer;
+                queue.cancel(app_timer);
                 self.free_call(id);
-                self.call_returned(now, attempt, number, call.status, queue);
+                self.call_returned(now, attempt, number, status, queue);
             }
             Parent::Shadow => self.free_call(id),
+        }
+    }
+
+    /// A root request is answered; to a client outside the answer still travels.
+    fn answer_root(&mut self, now: SimTime, id: u32, load: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let call = &mut self.calls[id as usize];
+        match plan.loads[load as usize].link_to(call.pod) {
+            // A client that left is not waiting for the answer.
+            Some(link) if !call.flags.has(Flags::DC) => {
+                let delay = plan
+                    .distances
+                    .sampler(link)
+                    .sample(&mut Self::draws(call.key, self.keys.back));
+                call.state = State::Returning;
+                let event = Event::stamped(Kind::ReachedOutside, id, call.generation);
+                queue.push(now.after(delay), event);
+            }
+            _ => self.end_root(now, id, queue),
         }
     }
 
@@ -143,23 +154,16 @@ impl<T: Trail> World<'_, T> {
 
     /// The row a call is counted under.
     fn row_of(&self, call: &Call, route: &RoutePlan) -> u32 {
-        let ActionPlan::Forward { clusters, .. } = &route.action else {
-            return route.row;
-        };
-        if call.weighted == NIL {
-            return route.row;
-        }
-        let chosen = &clusters[call.weighted as usize];
         // A full breaker refuses after the pick: the picked pod never saw the request.
-        if call.host == NIL || call.edge == NIL || call.details == Details::Overflow {
-            return chosen.row;
+        if call.host != NIL && call.details != Details::Overflow {
+            return self.plan.targets[call.target as usize].row;
         }
-        let app = self.plan.pods[self.host_pod(call.edge, call.host) as usize].app;
-        chosen
-            .targets
-            .iter()
-            .find(|t| t.app == app)
-            .map_or(chosen.row, |t| t.row)
+        match &route.action {
+            ActionPlan::Forward { clusters, .. } if call.weighted != NIL => {
+                clusters[call.weighted as usize].row
+            }
+            _ => route.row,
+        }
     }
 
     /// A call of an application came back.
@@ -175,7 +179,7 @@ impl<T: Trail> World<'_, T> {
         let server = &mut self.attempts[attempt as usize];
         server.outstanding -= 1;
         if status == 0 || status >= 500 {
-            let app = plan.pods[server.pod as usize].app;
+            let app = server.app;
             if let OnError::Fail(answer) = plan.apps[app as usize].calls[number as usize].on_error
                 && server.status == 0
             {

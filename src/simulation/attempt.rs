@@ -1,5 +1,10 @@
 //! Life of a try: host, connection, answer or reset, retry decision.
 
+#![expect(
+    clippy::inline_always,
+    reason = "every request comes by here; the calls alone were a tenth of all instructions"
+)]
+
 use super::event::{Event, Kind};
 use super::plan::{ActionPlan, NIL};
 use super::retrying::Decided;
@@ -8,7 +13,7 @@ use crate::data_plane::circuit_breaker::Resource;
 use crate::data_plane::conn_pool::{AfterStream, Expired, Retired};
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::retry::{ResetReason, TryOutcome};
-use crate::data_plane::{NoTrail, PickContext, Reason, Trail, pick};
+use crate::data_plane::{NoTrail, PickContext, Reason, Trail, pick, pick_simply};
 use crate::engine::Queue;
 use crate::http::{Details, Flags};
 use crate::observe::Stat;
@@ -16,26 +21,60 @@ use crate::units::SimTime;
 
 impl<T: Trail> World<'_, T> {
     /// Picks a host and asks its pool for a connection.
+    #[inline(always)]
     pub(super) fn begin_try(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let call = &self.calls[id as usize];
+        if call.tries > 0 {
+            self.tried[id as usize][(call.tries as usize).min(TRIED_MAX) - 1] = call.host;
+        }
         let host = self.pick_host(now, id);
         let call = &mut self.calls[id as usize];
-        let at = (call.tries as usize).min(TRIED_MAX - 1);
         call.tries += 1;
         let Some(host) = host else {
-            call.host = NIL;
-            let slot = self.edges[call.edge as usize].slot;
-            self.record.slots[slot as usize]
-                .stats
-                .inc(Stat::CxNoneHealthy);
-            self.finish(now, id, 503, Flags::UH, Details::NoHealthyUpstream, queue);
+            self.no_host(now, id, queue);
             return;
         };
-        call.tried[at] = host;
         call.host = host;
+        let route = &self.plan.routes[call.route as usize];
+        if route.several_targets {
+            self.find_target(id);
+        }
         self.ask_pool(now, id, queue);
     }
 
+    /// The balancer has nobody: 503 UH.
+    #[cold]
+    fn no_host(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let call = &mut self.calls[id as usize];
+        call.host = NIL;
+        let slot = self.edges[call.edge as usize].slot;
+        self.record.slots[slot as usize]
+            .stats
+            .inc(Stat::CxNoneHealthy);
+        self.finish(now, id, 503, Flags::UH, Details::NoHealthyUpstream, queue);
+    }
+
+    #[inline(always)]
     fn pick_host(&mut self, now: SimTime, id: u32) -> Option<u32> {
+        let plan = self.plan;
+        let call = &self.calls[id as usize];
+        let edge = &mut self.edges[call.edge as usize];
+        let cluster = &plan.clusters[edge.cluster as usize];
+        let view = edge.view.as_deref().unwrap_or(&cluster.view);
+        let active = &self.active[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
+        let mut draws = Self::draws(call.key ^ u64::from(call.tries), self.keys.pick);
+        if call.tries == 0 && view.is_simple() && !T::ON {
+            let state = &mut edge.balancers[call.worker as usize];
+            let mut draw = || draws.next_u64();
+            let load = |host: u32| active[host as usize];
+            return pick_simply(&cluster.set, view, state, &mut draw, load);
+        }
+        self.pick_in_context(now, id)
+    }
+
+    /// The general case: what the request says, and where its earlier tries went.
+    #[inline(never)]
+    fn pick_in_context(&mut self, now: SimTime, id: u32) -> Option<u32> {
         let plan = self.plan;
         let call = &self.calls[id as usize];
         let edge = &mut self.edges[call.edge as usize];
@@ -48,7 +87,7 @@ impl<T: Trail> World<'_, T> {
             draw: || draws.next_u64(),
             hash: call.hash,
             attempt: call.tries,
-            tried: &call.tried[..(call.tries as usize).min(TRIED_MAX)],
+            tried: &self.tried[id as usize][..(call.tries as usize).min(TRIED_MAX)],
             skip_previous_hosts: policy.is_some_and(|p| p.skip_previous_hosts),
             reselects: policy.map_or(0, |p| p.host_reselects),
             skip_priorities: policy.and_then(|p| p.skip_previous_priorities),
@@ -77,6 +116,7 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// A ready connection takes the request, or it waits, or a breaker refuses it.
+    #[inline(always)]
     fn ask_pool(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
         let (edge_id, host, worker) = {
@@ -86,6 +126,21 @@ impl<T: Trail> World<'_, T> {
         let edge = &self.edges[edge_id as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
         let pool_id = edge.pools + worker * edge.host_count + host;
+        let pool = &self.pools[pool_id as usize];
+        if let Some(connection) = self.connections.ready_at_once(now, pool, &cluster.pool) {
+            self.attach(now, id, connection, pool_id, queue);
+            return;
+        }
+        self.ask_cold_pool(now, id, pool_id, queue);
+    }
+
+    /// The pool has no connection in front that could be taken unseen.
+    #[inline(never)]
+    fn ask_cold_pool(&mut self, now: SimTime, id: u32, pool_id: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let edge_id = self.calls[id as usize].edge;
+        let edge = &self.edges[edge_id as usize];
+        let cluster = &plan.clusters[edge.cluster as usize];
         let pool = &mut self.pools[pool_id as usize];
         let mut expired = Expired::default();
         let ready = self
@@ -95,7 +150,7 @@ impl<T: Trail> World<'_, T> {
             self.count_expired(edge_id, expired);
         }
         if let Some(connection) = ready {
-            self.attach(now, id, connection, pool_id, queue);
+            self.attach_waiting(now, id, connection, pool_id, queue);
             return;
         }
         let edge = &mut self.edges[edge_id as usize];
@@ -115,8 +170,22 @@ impl<T: Trail> World<'_, T> {
         self.open_connections(now, pool_id, id, queue);
     }
 
+    /// [`Self::attach`] out of line, for the few that have waited.
+    #[inline(never)]
+    pub(super) fn attach_waiting(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        connection: u32,
+        pool_id: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        self.attach(now, id, connection, pool_id, queue);
+    }
+
     /// A connection takes the request: it is on its way.
-    pub(super) fn attach(
+    #[inline(always)]
+    fn attach(
         &mut self,
         now: SimTime,
         id: u32,
@@ -147,31 +216,6 @@ impl<T: Trail> World<'_, T> {
         call.request_sent = true;
         let host = cluster.hosts[call.host as usize];
         let key = Self::draws(call.key ^ u64::from(call.tries), self.keys.attempt).next_u64();
-        let attempt = Attempt {
-            call: id,
-            pod: host.pod,
-            edge: call.edge,
-            host: call.host,
-            worker: call.worker,
-            connection,
-            route: call.route,
-            weighted: call.weighted,
-            target: NIL,
-            key,
-            drawn: call.drawn,
-            prefix: call.prefix,
-            arrived: now,
-            step: 0,
-            outstanding: 0,
-            fate: Fate::Answer(None),
-            status: 0,
-            serving: false,
-            admitted: false,
-            behind_sidecar: false,
-            waits_at_gate: false,
-            gate: NIL,
-            next: NIL,
-        };
         if let Some(lane) = self.lanes[call.route as usize].per_try {
             call.try_timer = queue.arm(lane, Event::new(Kind::AttemptTimedOut, id));
         }
@@ -180,8 +224,25 @@ impl<T: Trail> World<'_, T> {
             .as_ref()
             .is_some_and(|o| o.split_local_origin);
         let (edge_id, host_index) = (call.edge, call.host);
-        let attempt_id = self.new_attempt(attempt);
-        self.calls[id as usize].attempt = attempt_id;
+        let attempt_id = self.attempt_slot();
+        let call = &mut self.calls[id as usize];
+        call.attempt = attempt_id;
+        self.attempts[attempt_id as usize] = Attempt {
+            call: id,
+            pod: host.pod,
+            app: host.app,
+            edge: call.edge,
+            host: call.host,
+            pool: pool_id,
+            connection,
+            target: call.target,
+            link: host.link,
+            key,
+            drawn: call.drawn,
+            prefix: call.prefix,
+            arrived: now,
+            ..Attempt::FREE
+        };
         let delay = plan
             .distances
             .sampler(host.link)
@@ -206,12 +267,15 @@ impl<T: Trail> World<'_, T> {
         let call = &mut self.calls[id as usize];
         call.attempt = NIL;
         queue.cancel(std::mem::take(&mut call.try_timer));
-        let http2 = self.plan.clusters[self.edges[attempt.edge as usize].cluster as usize].http2;
         let reset = attempt.fate == Fate::Reset;
-        let outcome = if reset && http2 {
-            TryOutcome::Reset(ResetReason::RemoteReset)
-        } else if reset {
-            TryOutcome::Reset(ResetReason::ConnectionTermination)
+        let outcome = if reset {
+            let cluster = self.edges[attempt.edge as usize].cluster;
+            let http2 = self.plan.clusters[cluster as usize].http2;
+            TryOutcome::Reset(if http2 {
+                ResetReason::RemoteReset
+            } else {
+                ResetReason::ConnectionTermination
+            })
         } else {
             TryOutcome::Response {
                 status: attempt.status,
@@ -238,6 +302,7 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// Breaker and balancer forget the stream.
+    #[inline(always)]
     pub(super) fn release_stream(&mut self, edge: u32, host: u32) {
         let edge = &mut self.edges[edge as usize];
         edge.breakers.requests -= 1;
@@ -245,6 +310,7 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// The connection is free again, or closed: HTTP/1.1 has no other way to end a stream early.
+    #[inline(always)]
     pub(super) fn leave_connection(
         &mut self,
         now: SimTime,
@@ -255,7 +321,7 @@ impl<T: Trail> World<'_, T> {
         let plan = self.plan;
         let edge = &mut self.edges[attempt.edge as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
-        let pool_id = edge.pools + attempt.worker * edge.host_count + attempt.host;
+        let pool_id = attempt.pool;
         let pool = &mut self.pools[pool_id as usize];
         let stats = &mut self.record.slots[edge.slot as usize].stats;
         match (end, cluster.http2) {
@@ -286,22 +352,20 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
-    /// Index of the workload behind a try among its cluster's targets.
-    pub(super) fn target_of(&self, attempt: &Attempt) -> u32 {
+    /// Which of its cluster's workloads the picked host belongs to.
+    #[inline(never)]
+    fn find_target(&mut self, id: u32) {
         let plan = self.plan;
-        let ActionPlan::Forward { clusters, .. } = &plan.routes[attempt.route as usize].action
-        else {
-            return 0;
+        let call = &mut self.calls[id as usize];
+        let ActionPlan::Forward { clusters, .. } = &plan.routes[call.route as usize].action else {
+            return;
         };
-        let app = plan.pods[attempt.pod as usize].app;
-        let port = plan.clusters[self.edges[attempt.edge as usize].cluster as usize].hosts
-            [attempt.host as usize]
-            .port;
-        let targets = &clusters[attempt.weighted as usize].targets;
-        targets
-            .iter()
-            .position(|t| t.app == app && t.port == port)
-            .unwrap_or(0) as u32
+        let chosen = &clusters[call.weighted as usize];
+        let cluster = self.edges[call.edge as usize].cluster;
+        let host = &plan.clusters[cluster as usize].hosts[call.host as usize];
+        let mut targets = chosen.targets.iter();
+        let at = targets.position(|t| t.app == host.app && t.port == host.port);
+        call.target = chosen.first_target + at.unwrap_or(0) as u32;
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::build_route::Routes;
-use super::plan::{App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan};
+use super::plan::{App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, flat_targets};
 use super::resolve::Resolver;
 use crate::config::scenario::{Model, Scenario, StepSpec, WorkloadModel};
 use crate::diagnostic::{Class, Diagnostic, Place};
@@ -279,6 +279,8 @@ impl<'a> Builder<'a> {
             edge_bases.push(edge_count as u32);
             edge_count += routes.slots_of(pod.app);
         }
+        let mut plans = routes.plans;
+        let targets = flat_targets(&mut plans);
         Plan {
             scenario: scenario.name.to_string(),
             duration: scenario.duration,
@@ -292,7 +294,8 @@ impl<'a> Builder<'a> {
             pods: self.pods,
             slots,
             clusters,
-            routes: routes.plans,
+            routes: plans,
+            targets,
             children: routes.children,
             rows: routes.rows,
             inbounds,

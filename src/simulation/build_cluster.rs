@@ -167,6 +167,7 @@ fn cluster_plan(builder: &Builder<'_>, app: u32, place: u32, upstream: &Upstream
         let pod = &builder.pods[host.pod as usize];
         HostPlan {
             pod: host.pod,
+            app: pod.app,
             link: builder.distances.link(here, &pod.locality),
             connect: connect(builder, app, pod.app, host),
             port: host.port,

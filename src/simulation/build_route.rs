@@ -279,6 +279,7 @@ pub(super) fn placeholder() -> RoutePlan {
         path: String::new(),
         has_proxy: true,
         is_shadow: false,
+        several_targets: false,
     }
 }
 

@@ -123,6 +123,7 @@ impl Routes {
                 path: class.url.path.to_string(),
                 hash: Vec::new(),
                 targets: Vec::new(),
+                first_target: NIL,
                 row: self.row(sender, &weighted.name, "-"),
             };
         };
@@ -204,6 +205,7 @@ impl Routes {
             path,
             hash: Vec::new(),
             targets,
+            first_target: NIL,
         }
     }
 }

@@ -213,7 +213,7 @@ impl<T: Trail> World<'_, T> {
                 return;
             };
             self.unlink_pending(first);
-            self.attach(now, first, connection, pool_id, queue);
+            self.attach_waiting(now, first, connection, pool_id, queue);
         }
     }
 

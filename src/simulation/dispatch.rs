@@ -13,6 +13,11 @@ impl<T: Trail> Model for World<'_, T> {
         self.overloaded
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "the loop calls it and nobody else does"
+    )]
+    #[inline(always)]
     fn handle(&mut self, now: SimTime, event: Event, queue: &mut Queue<Event>) {
         let index = event.index();
         match event.kind() {

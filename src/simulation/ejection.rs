@@ -11,7 +11,11 @@ use crate::units::SimTime;
 
 impl<T: Trail> World<'_, T> {
     /// One try told something about its host.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "told once per try; most configurations keep nothing of it"
+    )]
+    #[inline(always)]
     pub(super) fn on_try_result(
         &mut self,
         now: SimTime,

@@ -3,6 +3,7 @@
 use super::plan::{ActionPlan, NIL, Plan};
 use super::world::World;
 use crate::data_plane::Trail;
+use crate::http::Flags;
 use crate::observe::record::{
     ClientRecord, ClusterRecord, EdgeRecord, Ended, EndpointRecord, Headline, Record,
     RequestRecord, Series, SeriesPoint, WorkloadRecord,
@@ -266,7 +267,17 @@ fn clusters(plan: &Plan, outcomes: &[Outcome]) -> Vec<ClusterRecord> {
             .or_default();
         for outcome in outcomes {
             entry.0.merge(&outcome.record.slots[index].stats);
-            entry.1.merge(&outcome.record.slots[index].latency);
+        }
+    }
+    for (row, slot) in slots_of_rows(plan).into_iter().enumerate() {
+        let Some(slot) = plan.slots.get(slot as usize).filter(|s| !s.synthetic) else {
+            continue;
+        };
+        let entry = all
+            .entry((slot.workload.clone(), slot.cluster.clone()))
+            .or_default();
+        for outcome in outcomes {
+            entry.1.merge(&outcome.record.rows[row].latency);
         }
     }
     all.into_iter()
@@ -278,6 +289,23 @@ fn clusters(plan: &Plan, outcomes: &[Outcome]) -> Vec<ClusterRecord> {
             latency,
         })
         .collect()
+}
+
+/// The slot whose calls each row counts; `NIL` for rows of what no cluster answers.
+fn slots_of_rows(plan: &Plan) -> Vec<u32> {
+    let mut slots = vec![NIL; plan.rows.len()];
+    for route in &plan.routes {
+        let ActionPlan::Forward { clusters, .. } = &route.action else {
+            continue;
+        };
+        for cluster in clusters.iter().filter(|c| c.slot != NIL) {
+            slots[cluster.row as usize] = cluster.slot;
+            for target in &cluster.targets {
+                slots[target.row as usize] = cluster.slot;
+            }
+        }
+    }
+    slots
 }
 
 fn endpoints(plan: &Plan, outcomes: &[Outcome]) -> Vec<EndpointRecord> {
@@ -322,8 +350,13 @@ fn edges(plan: &Plan, outcomes: &[Outcome]) -> Vec<EdgeRecord> {
             edge.requests += counts.requests;
             edge.attempts += counts.attempts;
             add_text(&mut edge.statuses, &counts.statuses);
-            add_text(&mut edge.flags, &counts.flags);
+            let mut flags = counts.flags.clone();
+            if counts.requests > flags.total() {
+                flags.add(Flags::NONE, counts.requests - flags.total());
+            }
+            add_text(&mut edge.flags, &flags);
             edge.latency.merge(&counts.latency);
+            edge.latency.merge(&counts.uncharged);
         }
         if edge.requests > 0 {
             all.push(edge);
@@ -346,6 +379,7 @@ fn workloads(plan: &Plan, outcomes: &[Outcome]) -> Vec<WorkloadRecord> {
             total.rejected += counts.rejected;
             total.errors += counts.errors;
             total.queue_time.merge(&counts.queue_time);
+            total.queue_time.record_zeros(counts.served_at_once);
             total.latency.merge(&counts.latency);
             let (b, w, m) = outcome.occupation[index];
             busy += b as f64;

@@ -47,6 +47,8 @@ pub struct Plan {
     pub(crate) slots: Vec<Slot>,
     pub(crate) clusters: Vec<ClusterPlan>,
     pub(crate) routes: Vec<RoutePlan>,
+    /// The targets of all weighted clusters of all routes, one after the other.
+    pub(crate) targets: Vec<Target>,
     /// Route plans of calls: `children[base + number of the call]`.
     pub(crate) children: Vec<u32>,
     pub(crate) rows: Vec<Row>,
@@ -178,6 +180,8 @@ pub(crate) struct ClusterPlan {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HostPlan {
     pub(crate) pod: u32,
+    /// The pod's workload.
+    pub(crate) app: u32,
     pub(crate) link: Link,
     pub(crate) connect: Connect,
     pub(crate) port: u16,
@@ -239,6 +243,8 @@ pub(crate) struct RoutePlan {
     pub(crate) has_proxy: bool,
     /// A mirrored copy: nobody waits for it.
     pub(crate) is_shadow: bool,
+    /// Some cluster of it has pods of more than one workload or port.
+    pub(crate) several_targets: bool,
 }
 
 /// A mirror of a route.
@@ -280,6 +286,8 @@ pub(crate) struct WeightedPlan {
     /// The request's hash, as it is after this cluster's header operations.
     pub(crate) hash: Vec<HashPart>,
     pub(crate) targets: Vec<Target>,
+    /// First of the same targets in [`Plan::targets`].
+    pub(crate) first_target: u32,
     /// Row for requests that ended without a workload.
     pub(crate) row: u32,
 }
@@ -315,15 +323,29 @@ pub(crate) struct Row {
     pub(crate) to: String,
 }
 
+/// Lays the targets of all routes out in one list and notes where each cluster's begin.
+pub(super) fn flat_targets(routes: &mut [RoutePlan]) -> Vec<Target> {
+    let mut all = Vec::new();
+    for route in routes {
+        if let ActionPlan::Forward { clusters, .. } = &mut route.action {
+            route.several_targets = clusters.iter().any(|c| c.targets.len() > 1);
+            for cluster in clusters {
+                cluster.first_target = all.len() as u32;
+                all.extend_from_slice(&cluster.targets);
+            }
+        }
+    }
+    all
+}
+
 impl Plan {
     /// An idle gate for every pod behind every inbound plan, in order.
     pub(super) fn gates(&self) -> Vec<Gate> {
-        let plans = self.inbounds.iter().enumerate();
-        let of = |(index, plan): (usize, &InboundPlan)| {
+        let of = |plan: &InboundPlan| {
             let pods = self.apps[plan.app as usize].pods.len();
-            std::iter::repeat_n(Gate::new(index as u32), pods)
+            std::iter::repeat_n(Gate::new(plan.slot), pods)
         };
-        plans.flat_map(of).collect()
+        self.inbounds.iter().flat_map(of).collect()
     }
 
     /// Number of pods that take part.

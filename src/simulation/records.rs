@@ -1,5 +1,6 @@
 //! What a run keeps records of: calls, tries, what a proxy knows of a cluster, users.
 
+use super::plan::NIL;
 use crate::data_plane::circuit_breaker::Breakers;
 use crate::data_plane::merge_window::MergeWindow;
 use crate::data_plane::outlier_detection::Monitor;
@@ -8,6 +9,7 @@ use crate::data_plane::{LbState, LbView};
 use crate::engine::rng::Seed;
 use crate::engine::{LaneId, TimerId};
 use crate::http::{Details, Flags};
+use crate::network::Link;
 use crate::units::SimTime;
 
 /// Hosts of earlier tries that are remembered for `previous_hosts`; of more tries than that, the
@@ -54,6 +56,8 @@ pub(super) struct Call {
     pub(super) worker: u32,
     pub(super) edge: u32,
     pub(super) host: u32,
+    /// The host's workload, in the plan's list of targets.
+    pub(super) target: u32,
     pub(super) attempt: u32,
     /// Key of its draws: root and position.
     pub(super) key: u64,
@@ -66,7 +70,6 @@ pub(super) struct Call {
     pub(super) started: SimTime,
     pub(super) hash: Option<u64>,
     pub(super) tries: u32,
-    pub(super) tried: [u32; TRIED_MAX],
     pub(super) retry: RetryState,
     pub(super) request_sent: bool,
     pub(super) flags: Flags,
@@ -78,6 +81,40 @@ pub(super) struct Call {
     /// Neighbours in the list of requests that wait for a connection.
     pub(super) previous: u32,
     pub(super) next: u32,
+}
+
+impl Call {
+    /// One that nobody has taken yet.
+    pub(super) const FREE: Self = Self {
+        generation: 0,
+        state: State::Free,
+        parent: Parent::Shadow,
+        route: NIL,
+        weighted: NIL,
+        pod: NIL,
+        worker: 0,
+        edge: NIL,
+        host: NIL,
+        target: NIL,
+        attempt: NIL,
+        key: 0,
+        drawn: 0,
+        prefix: NIL,
+        number: 0,
+        started: SimTime::ZERO,
+        hash: None,
+        tries: 0,
+        retry: RetryState::IDLE,
+        request_sent: false,
+        flags: Flags::NONE,
+        status: 0,
+        details: Details::ViaUpstream,
+        route_timer: TimerId::NONE,
+        try_timer: TimerId::NONE,
+        app_timer: TimerId::NONE,
+        previous: NIL,
+        next: NIL,
+    };
 }
 
 /// What an attempt's application will do.
@@ -97,13 +134,16 @@ pub(super) struct Attempt {
     /// Its call, `NIL` once the call gave it up.
     pub(super) call: u32,
     pub(super) pod: u32,
+    /// The pod's workload.
+    pub(super) app: u32,
     pub(super) edge: u32,
     pub(super) host: u32,
-    pub(super) worker: u32,
+    pub(super) pool: u32,
     pub(super) connection: u32,
-    pub(super) route: u32,
-    pub(super) weighted: u32,
+    /// What it is to its pod, in the plan's list of targets.
     pub(super) target: u32,
+    /// The way between the two pods.
+    pub(super) link: Link,
     pub(super) key: u64,
     pub(super) drawn: u64,
     pub(super) prefix: u32,
@@ -125,6 +165,35 @@ pub(super) struct Attempt {
     pub(super) gate: u32,
     /// Next in the gate's or the pod's queue.
     pub(super) next: u32,
+}
+
+impl Attempt {
+    /// One that nobody has taken yet.
+    pub(super) const FREE: Self = Self {
+        call: NIL,
+        pod: NIL,
+        app: NIL,
+        edge: NIL,
+        host: NIL,
+        pool: NIL,
+        connection: NIL,
+        target: NIL,
+        link: Link(0),
+        key: 0,
+        drawn: 0,
+        prefix: NIL,
+        arrived: SimTime::ZERO,
+        step: 0,
+        outstanding: 0,
+        fate: Fate::Answer(None),
+        status: 0,
+        serving: false,
+        admitted: false,
+        behind_sidecar: false,
+        waits_at_gate: false,
+        gate: NIL,
+        next: NIL,
+    };
 }
 
 /// What one client pod's proxy knows of one cluster. Made on first use.

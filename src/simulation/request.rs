@@ -1,20 +1,25 @@
 //! Life of a call at its client's proxy, from the application's connect to its answer:
 //! fault filter, route, timeout, end. Its tries are in `attempt.rs`.
 
+#![expect(
+    clippy::inline_always,
+    reason = "every request comes by here; the calls alone were a tenth of all instructions"
+)]
+
 use super::event::{Event, Kind};
 use super::plan::{ActionPlan, HashPart, NIL, RoutePlan, WeightedPlan};
-use super::world::{Call, Parent, State, TRIED_MAX, World};
+use super::world::{Call, Parent, State, World};
 use crate::data_plane::fault::{decide_abort, decide_delay};
-use crate::data_plane::retry::RetryState;
 use crate::data_plane::{Reason, Trail};
-use crate::engine::{Queue, TimerId};
+use crate::engine::Queue;
 use crate::http::{Details, Flags};
 use crate::units::SimTime;
 use crate::units::hash::xxhash64;
-use crate::xds::route::AbortStatus;
+use crate::xds::route::{AbortStatus, Fault};
 
 impl<T: Trail> World<'_, T> {
     /// A call that has not entered its proxy yet.
+    #[inline(always)]
     pub(super) fn create_call(
         &mut self,
         now: SimTime,
@@ -30,41 +35,20 @@ impl<T: Trail> World<'_, T> {
             None if workers == 1 => 0,
             None => Self::draws(key, self.keys.worker).below(u64::from(workers)) as u32,
         };
-        self.new_call(Call {
-            generation: 0,
+        let id = self.call_slot();
+        let call = &mut self.calls[id as usize];
+        *call = Call {
+            generation: call.generation,
             state: State::Held,
             parent,
             route,
-            weighted: NIL,
             pod,
             worker,
-            edge: NIL,
-            host: NIL,
-            attempt: NIL,
             key,
-            drawn: 0,
-            prefix: NIL,
-            number: 0,
             started: now,
-            hash: None,
-            tries: 0,
-            tried: [NIL; TRIED_MAX],
-            retry: RetryState {
-                remaining: 0,
-                window_ms: 0,
-                holds_slot: false,
-                retried: false,
-            },
-            request_sent: false,
-            flags: Flags::NONE,
-            status: 0,
-            details: Details::ViaUpstream,
-            route_timer: TimerId::NONE,
-            try_timer: TimerId::NONE,
-            app_timer: TimerId::NONE,
-            previous: NIL,
-            next: NIL,
-        })
+            ..Call::FREE
+        };
+        id
     }
 
     /// Takes a reason when this call's story is being told.
@@ -76,13 +60,18 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// The request is in the proxy: the fault filter comes first.
+    #[inline(always)]
     pub(super) fn enter_proxy(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        let plan = self.plan;
         let call = &self.calls[id as usize];
-        let Some(fault) = &plan.routes[call.route as usize].fault else {
-            self.route_request(now, id, queue);
-            return;
-        };
+        match &self.plan.routes[call.route as usize].fault {
+            None => self.route_request(now, id, queue),
+            Some(fault) => self.fault_delay(now, id, fault, queue),
+        }
+    }
+
+    #[inline(never)]
+    fn fault_delay(&mut self, now: SimTime, id: u32, fault: &Fault, queue: &mut Queue<Event>) {
+        let call = &self.calls[id as usize];
         let delay = decide_delay(fault, Self::draws(call.key, self.keys.delay).next_u64());
         if let Some(delay) = delay {
             self.note(id, || Reason::FaultDelay { delay });
@@ -171,7 +160,9 @@ impl<T: Trail> World<'_, T> {
             });
         }
         let chosen = &clusters[weighted];
-        self.calls[id as usize].weighted = weighted as u32;
+        let call = &mut self.calls[id as usize];
+        call.weighted = weighted as u32;
+        call.target = chosen.first_target;
         if chosen.slot == NIL {
             self.note(id, || Reason::ClusterMissing {
                 cluster: chosen.name.clone(),
@@ -189,9 +180,6 @@ impl<T: Trail> World<'_, T> {
         }
         if !chosen.hash.is_empty() {
             self.calls[id as usize].hash = self.request_hash(id, &chosen.hash, pod);
-        }
-        if let Some(policy) = &route.retry {
-            self.calls[id as usize].retry = RetryState::new(policy);
         }
         if let Some(lane) = self.lanes[route_id as usize].route {
             self.calls[id as usize].route_timer =

@@ -2,12 +2,15 @@
 
 use super::event::{Event, Kind};
 use super::world::{State, World};
-use crate::data_plane::retry::{RetryDecision, TryOutcome, would_retry};
+use crate::data_plane::retry::{
+    RetryDecision, RetryState, TryOutcome, is_plain_success, would_retry,
+};
 use crate::data_plane::{Reason, Trail};
 use crate::engine::Queue;
 use crate::http::{Details, Flags};
 use crate::observe::Stat;
 use crate::units::SimTime;
+use crate::xds::route::RetryPolicy;
 
 /// What was decided about a try that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,7 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// Retry or not; a back-off is scheduled here.
+    #[inline]
     pub(super) fn decide(
         &mut self,
         now: SimTime,
@@ -39,11 +43,30 @@ impl<T: Trail> World<'_, T> {
         outcome: TryOutcome,
         queue: &mut Queue<Event>,
     ) -> Decided {
+        let call = &self.calls[id as usize];
+        match self.plan.routes[call.route as usize].retry.as_deref() {
+            None => Decided::End(Flags::NONE),
+            Some(policy) if !call.retry.holds_slot && is_plain_success(policy, &outcome) => {
+                Decided::End(Flags::NONE)
+            }
+            Some(policy) => self.ask_policy(now, id, policy, outcome, queue),
+        }
+    }
+
+    #[inline(never)]
+    fn ask_policy(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        policy: &RetryPolicy,
+        outcome: TryOutcome,
+        queue: &mut Queue<Event>,
+    ) -> Decided {
         let plan = self.plan;
         let call = &mut self.calls[id as usize];
-        let Some(policy) = plan.routes[call.route as usize].retry.as_deref() else {
-            return Decided::End(Flags::NONE);
-        };
+        if !call.retry.has_begun() {
+            call.retry = RetryState::new(policy);
+        }
         let edge = &mut self.edges[call.edge as usize];
         let thresholds = &plan.clusters[edge.cluster as usize].thresholds;
         let stats = &mut self.record.slots[edge.slot as usize].stats;

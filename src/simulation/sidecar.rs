@@ -5,7 +5,7 @@
 //! sees of an application that closes its connection.
 
 use super::event::Event;
-use super::plan::{ActionPlan, Inbound, NIL};
+use super::plan::{Inbound, NIL};
 use super::world::{Fate, World};
 use crate::data_plane::Trail;
 use crate::data_plane::circuit_breaker::Resource;
@@ -17,8 +17,8 @@ use crate::units::SimTime;
 /// One pod's inbound cluster, and the requests that wait in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gate {
-    /// Its inbound plan.
-    pub(super) inbound: u32,
+    /// Slot its statistics are kept under.
+    slot: u32,
     pool: InboundPool,
     head: u32,
     tail: u32,
@@ -26,9 +26,9 @@ pub(super) struct Gate {
 
 impl Gate {
     /// An idle one.
-    pub(super) fn new(inbound: u32) -> Self {
+    pub(super) fn new(slot: u32) -> Self {
         Self {
-            inbound,
+            slot,
             pool: InboundPool::default(),
             head: NIL,
             tail: NIL,
@@ -39,38 +39,39 @@ impl Gate {
 impl<T: Trail> World<'_, T> {
     pub(super) fn on_reached_server(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
-        let target = self.target_of(&self.attempts[id as usize]);
         let attempt = &mut self.attempts[id as usize];
-        attempt.target = target;
         attempt.arrived = now;
         self.record.pods[attempt.pod as usize].requests += 1;
-        let ActionPlan::Forward { clusters, .. } = &plan.routes[attempt.route as usize].action
-        else {
-            return;
-        };
-        match clusters[attempt.weighted as usize].targets[target as usize].inbound {
-            Inbound::Direct => self.enter_pod(now, id, queue),
+        match plan.targets[attempt.target as usize].inbound {
+            Inbound::Direct => {}
             Inbound::Forward(inbound) => {
                 attempt.behind_sidecar = true;
-                if inbound == NIL {
-                    self.enter_pod(now, id, queue);
-                } else {
-                    self.enter_gate(now, id, inbound, queue);
+                if inbound != NIL && !self.enter_gate(now, id, inbound, queue) {
+                    return;
                 }
             }
             Inbound::Denied => {
                 attempt.status = 403;
                 self.send_back(now, id, queue);
+                return;
             }
             Inbound::NoFilterChain => {
                 attempt.fate = Fate::Reset;
                 self.send_back(now, id, queue);
+                return;
             }
         }
+        self.enter_pod(now, id, queue);
     }
 
-    /// The limits of the inbound cluster.
-    fn enter_gate(&mut self, now: SimTime, id: u32, inbound: u32, queue: &mut Queue<Event>) {
+    /// The limits of the inbound cluster; true when they let the request pass now.
+    fn enter_gate(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        inbound: u32,
+        queue: &mut Queue<Event>,
+    ) -> bool {
         let plan = &self.plan.inbounds[inbound as usize];
         let attempt = &mut self.attempts[id as usize];
         let pod = &self.plan.pods[attempt.pod as usize];
@@ -84,7 +85,7 @@ impl<T: Trail> World<'_, T> {
                     stats.inc(Stat::RqPendingTotal);
                 }
                 attempt.gate = gate_id;
-                self.enter_pod(now, id, queue);
+                return true;
             }
             Admit::Wait => {
                 stats.inc(Stat::RqPendingTotal);
@@ -95,7 +96,7 @@ impl<T: Trail> World<'_, T> {
                     stats.inc(Stat::RqCancelled);
                     self.record.apps[pod.app as usize].rejected += 1;
                     self.free_attempts.push(id);
-                    return;
+                    return false;
                 }
                 attempt.gate = gate_id;
                 attempt.waits_at_gate = true;
@@ -117,10 +118,15 @@ impl<T: Trail> World<'_, T> {
                 self.send_back(now, id, queue);
             }
         }
+        false
     }
 
     /// The answer with this status (0: none) passes the sidecar; whoever waits at its gate goes in.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "once per try; what is rare is out of line"
+    )]
+    #[inline(always)]
     pub(super) fn leave_gate(
         &mut self,
         now: SimTime,
@@ -133,21 +139,31 @@ impl<T: Trail> World<'_, T> {
         if gate_id == NIL {
             return;
         }
-        let gate = &self.gates[gate_id as usize];
-        let slot = self.plan.inbounds[gate.inbound as usize].slot;
+        let gate = &mut self.gates[gate_id as usize];
+        let slot = gate.slot;
         if status != 0 {
             self.record.slots[slot as usize].stats.complete(status);
         }
-        while self.gates[gate_id as usize].pool.leave() {
+        if gate.pool.leave() {
+            self.let_next_in(now, gate_id, slot, queue);
+        }
+    }
+
+    /// The head of the list goes in; when the pod has no place for it, the next one has its chance.
+    #[inline(never)]
+    fn let_next_in(&mut self, now: SimTime, gate_id: u32, slot: u32, queue: &mut Queue<Event>) {
+        loop {
             let next = self.next_at_gate(gate_id);
             self.record.slots[slot as usize].stats.inc(Stat::RqTotal);
             if self.admit(now, next, queue) {
                 return;
             }
-            // The pod had no place: the next one has its chance.
             self.attempts[next as usize].gate = NIL;
             self.record.slots[slot as usize].stats.complete(503);
             self.send_back(now, next, queue);
+            if !self.gates[gate_id as usize].pool.leave() {
+                return;
+            }
         }
     }
 
@@ -197,11 +213,11 @@ impl<T: Trail> World<'_, T> {
         let gate_id = std::mem::replace(&mut attempt.gate, NIL);
         let gate = &mut self.gates[gate_id as usize];
         gate.pool.cancel();
-        let slot = self.plan.inbounds[gate.inbound as usize].slot;
+        let slot = gate.slot;
         self.record.slots[slot as usize]
             .stats
             .inc(Stat::RqCancelled);
-        let app = self.plan.pods[attempt.pod as usize].app;
+        let app = attempt.app;
         self.record.apps[app as usize].rejected += 1;
         self.forget_leavers(gate_id);
     }

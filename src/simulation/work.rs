@@ -1,8 +1,13 @@
 //! The server's side of a try behind its sidecar: the pod's queue, its own work, its calls.
 
+#![expect(
+    clippy::inline_always,
+    reason = "every request comes by here; the calls alone were a tenth of all instructions"
+)]
+
 use super::event::{Event, Kind};
-use super::plan::{ActionPlan, NIL};
-use super::world::{Fate, Parent, World};
+use super::plan::NIL;
+use super::world::{Attempt, Fate, Parent, World};
 use crate::config::scenario::ErrorKind;
 use crate::data_plane::Trail;
 use crate::engine::Queue;
@@ -11,6 +16,7 @@ use crate::workload::Admission;
 
 impl<T: Trail> World<'_, T> {
     /// The request is at the pod's door; one that finds no place is answered with 503.
+    #[inline(always)]
     pub(super) fn enter_pod(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         if !self.admit(now, id, queue) {
             self.leave_gate(now, id, 503, queue);
@@ -19,9 +25,10 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// Gives the request a slot or a place in the queue; false when the pod has neither.
+    #[inline(always)]
     pub(super) fn admit(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) -> bool {
-        let pod = self.attempts[id as usize].pod;
-        let app = self.plan.pods[pod as usize].app as usize;
+        let Attempt { pod, app, .. } = self.attempts[id as usize];
+        let app = app as usize;
         let limits = self.plan.apps[app].limits;
         match self.pods[pod as usize].arrive(now, limits) {
             Admission::Serve => {
@@ -46,17 +53,27 @@ impl<T: Trail> World<'_, T> {
         true
     }
 
+    /// A waiting request gets the slot that another one left.
+    #[inline(never)]
+    fn start_waiting(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        self.start_work(now, id, queue);
+    }
+
     /// The request has a slot.
+    #[inline(always)]
     fn start_work(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
         let attempt = &mut self.attempts[id as usize];
         attempt.serving = true;
         attempt.admitted = true;
-        let app_id = plan.pods[attempt.pod as usize].app as usize;
+        let app_id = attempt.app as usize;
         let app = &plan.apps[app_id];
-        self.record.apps[app_id]
-            .queue_time
-            .record(now.since(attempt.arrived));
+        let counts = &mut self.record.apps[app_id];
+        if now == attempt.arrived {
+            counts.served_at_once += 1;
+        } else {
+            counts.queue_time.record(now.since(attempt.arrived));
+        }
         let key = attempt.key;
         if !app.errors.is_empty() {
             let random = Self::draws(key, self.keys.error).next_u64();
@@ -84,7 +101,10 @@ impl<T: Trail> World<'_, T> {
     }
 
     pub(super) fn on_work_done(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        match self.attempts[id as usize].fate {
+        let attempt = &self.attempts[id as usize];
+        let app = &self.plan.apps[attempt.app as usize];
+        match attempt.fate {
+            Fate::Answer(None) if app.steps.is_empty() => self.answer(now, id, app.status, queue),
             Fate::Answer(None) => self.next_step(now, id, queue),
             Fate::Answer(Some(status)) => self.answer(now, id, status, queue),
             Fate::Reset | Fate::Hang => self.answer(now, id, 0, queue),
@@ -95,7 +115,7 @@ impl<T: Trail> World<'_, T> {
     pub(super) fn next_step(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
         let attempt = &mut self.attempts[id as usize];
-        let app = &plan.apps[plan.pods[attempt.pod as usize].app as usize];
+        let app = &plan.apps[attempt.app as usize];
         if attempt.status != 0 {
             let status = attempt.status;
             self.answer(now, id, status, queue);
@@ -114,15 +134,15 @@ impl<T: Trail> World<'_, T> {
             self.next_step(now, id, queue);
             return;
         }
-        let ActionPlan::Forward { clusters, .. } = &plan.routes[attempt.route as usize].action
-        else {
-            return;
-        };
-        let children =
-            clusters[attempt.weighted as usize].targets[attempt.target as usize].children;
-        let (pod, key, drawn) = (attempt.pod, attempt.key, attempt.drawn);
-        let prefix = attempt.prefix;
-        let app_id = plan.pods[pod as usize].app as usize;
+        let children = plan.targets[attempt.target as usize].children;
+        let Attempt {
+            pod,
+            key,
+            drawn,
+            prefix,
+            ..
+        } = *attempt;
+        let app_id = attempt.app as usize;
         for number in begin..end {
             let route = plan.children[(children + number) as usize];
             let key = Self::draws(key ^ u64::from(number + 1), self.keys.child).next_u64();
@@ -159,15 +179,16 @@ impl<T: Trail> World<'_, T> {
         }
         let status = attempt.status;
         self.leave_gate(now, id, status, queue);
-        self.send_back(now, id, queue);
+        self.send(now, id, queue);
     }
 
     /// Frees the slot of a served request; the next waiting one takes it.
+    #[inline(always)]
     pub(super) fn leave_pod(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let attempt = &mut self.attempts[id as usize];
         attempt.serving = false;
         let pod_id = attempt.pod as usize;
-        let counts = &mut self.record.apps[self.plan.pods[pod_id].app as usize];
+        let counts = &mut self.record.apps[attempt.app as usize];
         counts.latency.record(now.since(attempt.arrived));
         if attempt.status == 0 || attempt.status >= 500 {
             counts.errors += 1;
@@ -180,23 +201,27 @@ impl<T: Trail> World<'_, T> {
                 pod.tail = NIL;
             }
             self.attempts[next as usize].next = NIL;
-            self.start_work(now, next, queue);
+            self.start_waiting(now, next, queue);
         }
     }
 
     /// The answer travels to the client, unless nobody waits for it.
+    #[inline(never)]
     pub(super) fn send_back(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        self.send(now, id, queue);
+    }
+
+    #[inline(always)]
+    fn send(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
         let attempt = &self.attempts[id as usize];
         if attempt.call == NIL {
             self.free_attempts.push(id);
             return;
         }
-        let cluster = self.edges[attempt.edge as usize].cluster;
-        let link = plan.clusters[cluster as usize].hosts[attempt.host as usize].link;
         let delay = plan
             .distances
-            .sampler(link)
+            .sampler(attempt.link)
             .sample(&mut Self::draws(attempt.key, self.keys.back));
         queue.push(
             now.after(delay),

@@ -28,6 +28,8 @@ pub(super) struct World<'p, T: Trail> {
     pub(super) keys: Keys,
     pub(super) calls: Vec<Call>,
     pub(super) free_calls: Vec<u32>,
+    /// Hosts of earlier tries, by call: written when there is a second one.
+    pub(super) tried: Vec<[u32; TRIED_MAX]>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) free_attempts: Vec<u32>,
     pub(super) connections: Connections,
@@ -104,6 +106,7 @@ impl<'p, T: Trail> World<'p, T> {
             keys: Keys::new(seed),
             calls: Vec::new(),
             free_calls: Vec::new(),
+            tried: Vec::new(),
             attempts: Vec::new(),
             free_attempts: Vec::new(),
             connections: Connections::default(),
@@ -253,17 +256,19 @@ impl<'p, T: Trail> World<'p, T> {
         id
     }
 
-    /// A free call slot with a fresh generation.
-    pub(super) fn new_call(&mut self, call: Call) -> u32 {
-        if let Some(id) = self.free_calls.pop() {
-            let generation = self.calls[id as usize].generation;
-            self.calls[id as usize] = Call { generation, ..call };
-            return id;
-        }
+    /// A free call slot; its generation is fresh.
+    #[inline]
+    pub(super) fn call_slot(&mut self) -> u32 {
+        self.free_calls.pop().unwrap_or_else(|| self.add_call())
+    }
+
+    #[cold]
+    fn add_call(&mut self) -> u32 {
         if self.calls.len() >= self.plan.in_flight_max {
             self.overloaded = true;
         }
-        self.calls.push(call);
+        self.calls.push(Call::FREE);
+        self.tried.push([NIL; TRIED_MAX]);
         (self.calls.len() - 1) as u32
     }
 
@@ -276,15 +281,19 @@ impl<'p, T: Trail> World<'p, T> {
     }
 
     /// A free attempt slot.
-    pub(super) fn new_attempt(&mut self, attempt: Attempt) -> u32 {
-        if let Some(id) = self.free_attempts.pop() {
-            self.attempts[id as usize] = attempt;
-            return id;
-        }
+    #[inline]
+    pub(super) fn attempt_slot(&mut self) -> u32 {
+        self.free_attempts
+            .pop()
+            .unwrap_or_else(|| self.add_attempt())
+    }
+
+    #[cold]
+    fn add_attempt(&mut self) -> u32 {
         if self.attempts.len() >= self.plan.in_flight_max {
             self.overloaded = true;
         }
-        self.attempts.push(attempt);
+        self.attempts.push(Attempt::FREE);
         (self.attempts.len() - 1) as u32
     }
 

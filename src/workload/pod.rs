@@ -61,9 +61,13 @@ impl Pod {
     #[inline]
     fn advance(&mut self, now: SimTime) {
         let ns = u128::from(now.since(self.changed).ns());
-        self.busy_area += ns * u128::from(self.busy);
-        self.waiting_area += ns * u128::from(self.waiting);
         self.changed = now;
+        if self.busy > 0 {
+            self.busy_area += ns * u128::from(self.busy);
+        }
+        if self.waiting > 0 {
+            self.waiting_area += ns * u128::from(self.waiting);
+        }
     }
 
     /// A request arrives.

@@ -27,7 +27,7 @@ mod view;
 pub use edf::Edf;
 pub use host_set::{HostSet, LbHost, LbLocality, LbPriority};
 pub use maglev::MaglevTable;
-pub use picker::{Pick, PickContext, pick};
+pub use picker::{Pick, PickContext, pick, pick_simply};
 pub use priority::{Loads, OVERPROVISIONING, choose_excluding, choose_priority, health};
 pub use ring_hash::{MAX_RING_SIZE, Ring};
 pub use state::LbState;

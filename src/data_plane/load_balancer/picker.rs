@@ -56,21 +56,34 @@ pub fn pick<D: FnMut() -> u64, T: Trail>(
     trail: &mut T,
 ) -> Pick {
     if view.simple && ctx.attempt == 0 && !T::ON {
-        let hosts = &*view.priorities[0].healthy.hosts;
-        let host = match set.policy {
-            LbPolicy::RoundRobin => round_robin::turn(hosts, &mut state.turn),
-            LbPolicy::LeastRequest { choice_count, .. } => {
-                best_of(hosts, choice_count, &mut ctx.draw, &active).map(|(host, _)| host)
-            }
-            _ => random::any(hosts, (ctx.draw)()),
-        };
         return Pick {
-            host,
+            host: pick_simply(set, view, state, &mut ctx.draw, active),
             panic: false,
             priority: 0,
         };
     }
     pick_any(set, view, state, ctx, &active, trail)
+}
+
+/// The pick of a first try in a view that [is simple](LbView::is_simple): nothing about the
+/// request matters.
+#[expect(clippy::inline_always, reason = "once per call, in one place")]
+#[inline(always)]
+pub fn pick_simply(
+    set: &HostSet,
+    view: &LbView,
+    state: &mut LbState,
+    draw: &mut impl FnMut() -> u64,
+    active: impl Fn(u32) -> u32,
+) -> Option<u32> {
+    let hosts = &*view.priorities.first()?.healthy.hosts;
+    match set.policy {
+        LbPolicy::RoundRobin => round_robin::turn(hosts, &mut state.turn),
+        LbPolicy::LeastRequest { choice_count, .. } => {
+            best_of(hosts, choice_count, draw, &active).map(|(host, _)| host)
+        }
+        _ => random::any(hosts, draw()),
+    }
 }
 
 /// The general case; the common one is answered before it.

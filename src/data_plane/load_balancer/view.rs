@@ -14,7 +14,7 @@ pub struct LbView {
     pub loads: Loads,
     /// The priorities.
     pub priorities: Vec<PriorityView>,
-    /// One priority, equal weights, no panic, no localities, no hashing: the common case.
+    /// See [`Self::is_simple`].
     pub(super) simple: bool,
 }
 
@@ -118,6 +118,12 @@ impl LbView {
             priorities,
             simple,
         }
+    }
+
+    /// One priority, equal weights, no panic, no localities, no hashing: the common case.
+    #[inline]
+    pub const fn is_simple(&self) -> bool {
+        self.simple
     }
 
     /// Number of hosts that get traffic without panic.
