@@ -43,3 +43,4 @@ mod simulation_calls;
 mod stories;
 mod theory_queues;
 mod theory_support;
+mod theory_tandem3;

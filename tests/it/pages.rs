@@ -4,9 +4,9 @@ use std::fs;
 
 use crate::program::{root, text};
 
-/// `README.md` of every folder in `models/` and `examples/`.
+/// `README.md` of every folder in `models/` and `examples/`, and of the comparison with other simulators.
 fn pages() -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found = vec!["benches/peers/README.md".to_owned()];
     for top in ["models", "examples"] {
         for entry in fs::read_dir(root().join(top)).expect("the folder is there") {
             let path = entry.expect("it is readable").path();
