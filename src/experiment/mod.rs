@@ -7,5 +7,5 @@
 pub mod bench;
 pub mod replicate;
 
-pub use bench::{BenchResult, bench, bench_w1, w1_plan};
+pub use bench::{BenchResult, Reference, bench, bench_w1, w1_plan};
 pub use replicate::replicate;

@@ -88,8 +88,14 @@ fn seconds(text: &str) -> Result<f64, String> {
 /// Reference workloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum BenchModel {
-    /// Ten services in a call tree, ten pods each, 1,000 requests per second.
+    /// Ten services in a call tree, ten pods each, 1,000 root requests per second.
     W1,
+    /// Ten copies of w1: 100 services, 1,000 pods, 10,000 root requests per second.
+    W2,
+    /// 1,000 services, 20,000 pods, 100,000 root requests per second.
+    W3,
+    /// The mesh of w3 at a tenth of its load, 10,000 root requests per second.
+    Wide,
 }
 
 /// `towtank schema`.
