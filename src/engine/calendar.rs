@@ -89,7 +89,8 @@ impl<E: Copy> Calendar<E> {
         }
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the body of `Queue::push`")]
+    #[inline(always)]
     pub(super) fn push(&mut self, entry: Entry<E>) {
         self.newest = entry.sequence;
         let day = entry.at >> self.shift;
@@ -103,7 +104,6 @@ impl<E: Copy> Calendar<E> {
         }
     }
 
-    #[inline]
     fn push_today(&mut self, entry: Entry<E>) {
         if self.current.len() >= self.crowd {
             self.spill();

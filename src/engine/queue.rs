@@ -46,7 +46,7 @@ impl<E: Copy> Queue<E> {
     ///
     /// # Panics
     /// When `at` lies in the past.
-    #[inline]
+    #[inline(never)]
     pub fn push(&mut self, at: SimTime, event: E) {
         assert!(at >= self.now, "an event was scheduled in the past");
         let sequence = self.next_sequence;

@@ -13,6 +13,7 @@ use super::resolve::{RequestClass, Resolved};
 use crate::data_plane::NoTrail;
 use crate::data_plane::hash_policy::{Downstream, request_hash};
 use crate::data_plane::mutate::upstream_request;
+use crate::data_plane::retry::passes_success;
 use crate::data_plane::timeout::Timeouts;
 use crate::http::{Details, Flags, Headers};
 use crate::units::{Origin, SimDuration};
@@ -167,6 +168,7 @@ impl Routes {
             timeout: timeouts.route,
             per_try_timeout: timeouts.per_try,
             retry: forward.retry.clone().map(Box::new),
+            success_passes: forward.retry.as_ref().is_none_or(passes_success),
             mirrors,
             row: self.row(sender, "-", "-"),
             path: sender.class.url.path.to_string(),
@@ -280,6 +282,7 @@ pub(super) fn placeholder() -> RoutePlan {
         has_proxy: true,
         is_shadow: false,
         several_targets: false,
+        success_passes: true,
     }
 }
 

@@ -234,6 +234,8 @@ pub(crate) struct RoutePlan {
     pub(crate) timeout: Option<SimDuration>,
     pub(crate) per_try_timeout: Option<SimDuration>,
     pub(crate) retry: Option<Box<RetryPolicy>>,
+    /// No answer below 400 interests the policy.
+    pub(crate) success_passes: bool,
     pub(crate) mirrors: Vec<MirrorPlan>,
     /// Row for answers without an upstream.
     pub(crate) row: u32,

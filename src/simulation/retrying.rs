@@ -44,11 +44,12 @@ impl<T: Trail> World<'_, T> {
         queue: &mut Queue<Event>,
     ) -> Decided {
         let call = &self.calls[id as usize];
-        match self.plan.routes[call.route as usize].retry.as_deref() {
+        let route = &self.plan.routes[call.route as usize];
+        if route.success_passes && !call.retry.holds_slot && is_plain_success(&outcome) {
+            return Decided::End(Flags::NONE);
+        }
+        match route.retry.as_deref() {
             None => Decided::End(Flags::NONE),
-            Some(policy) if !call.retry.holds_slot && is_plain_success(policy, &outcome) => {
-                Decided::End(Flags::NONE)
-            }
             Some(policy) => self.ask_policy(now, id, policy, outcome, queue),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::edf::Edf;
 use super::host_set::HostSet;
-use super::least_request::{best_of, scheduled_weight};
+use super::least_request::{best_of, better_of_two, scheduled_weight};
 use super::priority::{choose_excluding, choose_priority};
 use super::random;
 use super::round_robin;
@@ -76,6 +76,17 @@ pub fn pick_simply(
     draw: &mut impl FnMut() -> u64,
     active: impl Fn(u32) -> u32,
 ) -> Option<u32> {
+    let two_choices = matches!(
+        set.policy,
+        LbPolicy::LeastRequest {
+            choice_count: 2,
+            full_scan: false,
+            ..
+        }
+    );
+    if two_choices && view.all_of > 1 {
+        return Some(better_of_two(view.all_of, draw, active));
+    }
     let hosts = &*view.priorities.first()?.healthy.hosts;
     match set.policy {
         LbPolicy::RoundRobin => round_robin::turn(hosts, &mut state.turn),

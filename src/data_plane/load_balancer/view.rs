@@ -16,6 +16,9 @@ pub struct LbView {
     pub priorities: Vec<PriorityView>,
     /// See [`Self::is_simple`].
     pub(super) simple: bool,
+    /// Number of candidates of a simple view whose candidates are simply all hosts in order:
+    /// then no list has to be looked at. 0 otherwise.
+    pub(super) all_of: u32,
 }
 
 /// One priority of a view.
@@ -113,10 +116,25 @@ impl LbView {
             }
             _ => false,
         };
+        let all_of = match &*priorities {
+            [only]
+                if simple
+                    && only
+                        .healthy
+                        .hosts
+                        .iter()
+                        .copied()
+                        .eq(0..set.hosts.len() as u32) =>
+            {
+                set.hosts.len() as u32
+            }
+            _ => 0,
+        };
         Self {
             loads,
             priorities,
             simple,
+            all_of,
         }
     }
 
