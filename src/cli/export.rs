@@ -34,7 +34,12 @@ pub(super) fn export(args: &ExportArgs, console: Console) -> Result<ExitCode, Fa
             "workload `{name}` was not compiled"
         )));
     };
-    let exported = bootstrap(&snapshot, workload, endpoints.as_ref());
+    let exported = bootstrap(
+        &snapshot,
+        workload,
+        endpoints.as_ref(),
+        args.certificates.as_deref(),
+    );
     for warning in &exported.warnings {
         console.warning(warning);
     }

@@ -9,7 +9,7 @@ use super::outlier_detection::outlier_detection;
 use super::{Writer, duration, locality, percent};
 use crate::xds::cluster::{CommonLb, PoolSettings, Thresholds, UNLIMITED, Upstream, Warmup};
 use crate::xds::endpoint::{LocalityGroup, localize};
-use crate::xds::{Cluster, ClusterKind, Health, LbPolicy, Locality, Name, Tls};
+use crate::xds::{Cluster, ClusterKind, Health, LbPolicy, Locality, Name};
 
 const HTTP_OPTIONS: &str =
     "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -43,7 +43,7 @@ impl Writer<'_> {
         if !cluster.health_checks.is_empty() {
             value["health_checks"] = cluster.health_checks.iter().map(health_check).collect();
         }
-        self.transport(cluster);
+        self.transport(&mut value, cluster);
         value
     }
 
@@ -85,6 +85,10 @@ impl Writer<'_> {
             .map(|endpoint| {
                 let mut value = json!({"endpoint": {"address": self.address(endpoint)},
                     "load_balancing_weight": endpoint.weight.max(1)});
+                if endpoint.mtls && self.certificates.is_some() {
+                    value["metadata"] =
+                        json!({"filter_metadata": {"envoy.transport_socket_match": {"tlsMode": "istio"}}});
+                }
                 match endpoint.health {
                     Health::Healthy => {}
                     Health::Unhealthy => value["health_status"] = json!("UNHEALTHY"),
@@ -117,18 +121,6 @@ impl Writer<'_> {
             }
         }
         labels
-    }
-
-    fn transport(&mut self, cluster: &Cluster) {
-        let mutual = cluster.endpoints.iter().any(|e| e.mtls);
-        let lost = match &cluster.tls {
-            Tls::Auto if mutual => "mutual TLS",
-            Tls::IstioMutual => "ISTIO_MUTUAL TLS",
-            Tls::Simple { .. } => "TLS origination",
-            Tls::Auto | Tls::Disable => return,
-        };
-        let clusters = self.plaintext.entry(lost).or_default();
-        clusters.push(cluster.name.clone());
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where things are on one machine: what `--endpoints` says.
 //!
 //! A flat map. Keys, first that fits wins: `namespace/pod:port`, `namespace/pod`,
-//! `address:port` of an endpoint; `listener/NAME` (else a free port is taken), `admin`.
+//! `address:port` of an endpoint; `listener/NAME` (else a free port is taken), `app/PORT` (the
+//! workload's own application; else that port of this machine), `admin`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::Writer;
 use super::socket;
-use crate::xds::{Endpoint, Listener, Snapshot};
+use crate::xds::{Endpoint, Snapshot};
 
 /// Loopback addresses by key.
 #[derive(Clone, Debug, Default)]
@@ -66,9 +67,15 @@ impl Endpoints {
     }
 
     /// Where a listener listens; port 0 lets the kernel choose.
-    pub(super) fn listener(&self, listener: &Listener) -> (String, u16) {
-        self.get(&format!("listener/{}", listener.name))
+    pub(super) fn listener(&self, name: &str) -> (String, u16) {
+        self.get(&format!("listener/{name}"))
             .unwrap_or_else(|| ("127.0.0.1".to_owned(), 0))
+    }
+
+    /// Where the application listens that the inbound side forwards to.
+    pub(super) fn application(&self, port: u16) -> (String, u16) {
+        self.get(&format!("app/{port}"))
+            .unwrap_or_else(|| ("127.0.0.1".to_owned(), port))
     }
 
     pub(super) fn admin(&self) -> (String, u16) {
@@ -109,7 +116,7 @@ impl Writer<'_> {
         let unused = self.endpoints.map(Endpoints::unused).unwrap_or_default();
         for key in unused {
             self.warn(format!(
-                "entry `{key}` of the endpoints map fits no endpoint of this proxy; keys are `namespace/pod`, `namespace/pod:port`, `address:port`, `listener/NAME` and `admin`"
+                "entry `{key}` of the endpoints map fits no endpoint of this proxy; keys are `namespace/pod`, `namespace/pod:port`, `address:port`, `listener/NAME`, `app/PORT` and `admin`"
             ));
         }
     }

@@ -8,7 +8,7 @@ use crate::xds::listener::{ChainKind, ChainMatch, HttpConnectionManager};
 use crate::xds::snapshot::RouteConfigId;
 use crate::xds::{FilterChain, Listener, Name, ProxyKind, ProxyTables};
 
-const HCM: &str = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+pub(super) const HCM: &str = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 const TCP_PROXY: &str =
     "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
 /// The listener that iptables sends everything to.
@@ -29,7 +29,7 @@ impl Writer<'_> {
     }
 
     fn listener(&mut self, listener: &Listener, kind: ProxyKind, is_virtual: bool) -> Value {
-        let place = self.endpoints.map(|map| map.listener(listener));
+        let place = self.endpoints.map(|map| map.listener(&listener.name));
         let (host, port) = place.unwrap_or_else(|| (listener.address.to_string(), listener.port));
         let chains = self.merged(listener);
         let mut value = json!({
@@ -50,19 +50,19 @@ impl Writer<'_> {
         let mut filters = Vec::new();
         if is_virtual {
             value["use_original_dst"] = json!(true);
-            filters.push(("original_dst", "original_dst.v3.OriginalDst"));
+            filters.push("original_dst");
         } else if self.endpoints.is_none() && kind == ProxyKind::Sidecar {
             value["bind_to_port"] = json!(false);
         }
         let any = |test: fn(&ChainMatch) -> bool| chains.iter().any(|c| test(&c.matches));
         if any(|m| matches!(m, ChainMatch::Sni(_) | ChainMatch::PlaintextHttp)) {
-            filters.push(("tls_inspector", "tls_inspector.v3.TlsInspector"));
+            filters.push("tls_inspector");
         }
         if any(|m| *m == ChainMatch::PlaintextHttp) {
-            filters.push(("http_inspector", "http_inspector.v3.HttpInspector"));
+            filters.push("http_inspector");
         }
         if !filters.is_empty() {
-            value["listener_filters"] = filters.iter().map(|f| listener_filter(*f)).collect();
+            value["listener_filters"] = filters.into_iter().map(inspector).collect();
             // istiod waits for ever (0s), except where the server may speak first.
             value["listener_filters_timeout"] = json!("0s");
             value["continue_on_listener_filters_timeout"] = json!(true);
@@ -92,6 +92,9 @@ impl Writer<'_> {
     fn chain(&mut self, listener: &Listener, chain: &FilterChain, several: bool) -> Value {
         let filter = match &chain.kind {
             ChainKind::Http(routes) => self.hcm(listener, &chain.hcm, *routes),
+            ChainKind::HttpsTerminate(routes) if self.certificates.is_some() => {
+                self.hcm(listener, &chain.hcm, *routes)
+            }
             ChainKind::HttpsTerminate(routes) => {
                 self.warn(format!(
                     "listener `{}`: TLS is not terminated in the export (certificates come from istiod); it takes plaintext",
@@ -102,6 +105,9 @@ impl Writer<'_> {
             ChainKind::Tcp(clusters) => self.tcp_proxy(clusters, chain.origin),
         };
         let mut value = json!({"filters": [filter]});
+        if matches!(chain.kind, ChainKind::HttpsTerminate(_)) && self.certificates.is_some() {
+            value["transport_socket"] = self.downstream_tls(false);
+        }
         let plaintext = self.takes_plaintext(chain);
         match &chain.matches {
             ChainMatch::PlaintextHttp if several => {
@@ -125,7 +131,9 @@ impl Writer<'_> {
 
     /// A terminating chain that lost its TLS cannot be chosen by server name.
     fn takes_plaintext(&self, chain: &FilterChain) -> bool {
-        self.endpoints.is_some() && matches!(chain.kind, ChainKind::HttpsTerminate(_))
+        self.endpoints.is_some()
+            && self.certificates.is_none()
+            && matches!(chain.kind, ChainKind::HttpsTerminate(_))
     }
 
     fn hcm(
@@ -200,14 +208,26 @@ impl Writer<'_> {
     }
 }
 
-fn listener_filter((name, kind): (&str, &str)) -> Value {
+/// A listener filter: what looks at a connection before a chain is chosen.
+pub(super) fn inspector(name: &str) -> Value {
+    let kind = match name {
+        "original_dst" => "original_dst.v3.OriginalDst",
+        "tls_inspector" => "tls_inspector.v3.TlsInspector",
+        _ => "http_inspector.v3.HttpInspector",
+    };
     json!({
         "name": format!("envoy.filters.listener.{name}"),
         "typed_config": {"@type": format!("type.googleapis.com/envoy.extensions.filters.listener.{kind}")},
     })
 }
 
-fn filter(name: &str, kind: &str) -> Value {
+/// A TCP proxy to one cluster.
+pub(super) fn tcp_to(cluster: &str) -> Value {
+    json!({"name": "envoy.filters.network.tcp_proxy",
+        "typed_config": {"@type": TCP_PROXY, "stat_prefix": cluster, "cluster": cluster}})
+}
+
+pub(super) fn filter(name: &str, kind: &str) -> Value {
     json!({
         "name": format!("envoy.filters.http.{name}"),
         "typed_config": {"@type": format!("type.googleapis.com/envoy.extensions.filters.http.{kind}")},
@@ -231,7 +251,7 @@ fn router(settings: &HttpConnectionManager) -> Value {
 }
 
 /// `10.0.0.0/8`, or a single address.
-fn cidr(block: &str) -> Value {
+pub(super) fn cidr(block: &str) -> Value {
     let whole = if block.contains(':') { 128 } else { 32 };
     let (address, bits) = block.split_once('/').unwrap_or((block, ""));
     json!({"address_prefix": address, "prefix_len": bits.parse::<u8>().unwrap_or(whole)})

@@ -8,17 +8,20 @@
 //! behind `virtualOutbound` that asks for the original destination. With them everything runs on
 //! one machine: endpoints are replaced by loopback addresses and listeners listen themselves.
 //!
-//! Not written, and said in a warning where it matters: TLS (certificates come from istiod),
-//! the inbound side. Not written at all: Istio's own filters (metadata exchange, telemetry),
-//! which are not part of Envoy.
+//! TLS needs certificates, which istiod would issue: a folder of them can be named, and without
+//! it what goes as plaintext is said in a warning. Not written at all: Istio's own filters
+//! (metadata exchange, telemetry), which are not part of Envoy.
 
 mod action;
+mod authorization;
 mod cluster;
 mod endpoints;
 mod health_check;
+mod inbound;
 mod listener;
 mod outlier_detection;
 mod route;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -43,13 +46,20 @@ pub struct Export {
     pub refused: Vec<String>,
 }
 
-/// Writes the bootstrap of a workload's first pod.
-pub fn bootstrap(snapshot: &Snapshot, id: WorkloadId, endpoints: Option<&Endpoints>) -> Export {
+/// Writes the bootstrap of a workload's first pod; `certificates` is a folder as the Istio agent
+/// fills it.
+pub fn bootstrap(
+    snapshot: &Snapshot,
+    id: WorkloadId,
+    endpoints: Option<&Endpoints>,
+    certificates: Option<&str>,
+) -> Export {
     let workload = &snapshot.workloads[id];
     let mut writer = Writer {
         snapshot,
         workload,
         endpoints,
+        certificates,
         plaintext: BTreeMap::new(),
         warnings: Vec::new(),
         refused: Vec::new(),
@@ -72,6 +82,8 @@ struct Writer<'a> {
     workload: &'a Workload,
     /// One machine instead of a cluster.
     endpoints: Option<&'a Endpoints>,
+    /// Folder of certificates.
+    certificates: Option<&'a str>,
     /// Clusters that lost their TLS, by kind.
     plaintext: BTreeMap<&'static str, Vec<Name>>,
     warnings: Vec<String>,
@@ -80,17 +92,14 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn bootstrap(&mut self, tables: &ProxyTables) -> Value {
-        let listeners = self.listeners(tables);
-        let clusters: Vec<Value> = tables
+        let mut listeners = self.listeners(tables);
+        listeners.extend(self.inbound_listeners());
+        let mut clusters: Vec<Value> = tables
             .clusters
             .iter()
             .map(|c| self.cluster(&self.snapshot.clusters[*c]))
             .collect();
-        if !self.workload.inbound.is_empty() {
-            self.warn(
-                "the inbound side (inbound clusters, mutual TLS, AuthorizationPolicies) is not exported",
-            );
-        }
+        clusters.extend(self.inbound_clusters());
         self.lost_tls();
         self.unused_endpoints();
         json!({
@@ -128,20 +137,6 @@ impl Writer<'_> {
         let given = self.endpoints.map(Endpoints::admin);
         let (host, port) = given.unwrap_or((ADMIN.0.to_owned(), ADMIN.1));
         socket(&host, port)
-    }
-
-    /// TLS needs certificates from istiod; what is lost is named once.
-    fn lost_tls(&mut self) {
-        for (kind, clusters) in std::mem::take(&mut self.plaintext) {
-            let (first, others) = (&clusters[0], clusters.len() - 1);
-            let rest = match others {
-                0 => String::new(),
-                n => format!(" and {n} more"),
-            };
-            self.warn(format!(
-                "{kind} is not exported (certificates come from istiod), plaintext instead: `{first}`{rest}"
-            ));
-        }
     }
 
     fn warn(&mut self, sentence: impl Into<String>) {

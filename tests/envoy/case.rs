@@ -30,6 +30,9 @@ pub(crate) struct Head {
     pub(crate) section: String,
     /// Service → pod → version.
     mesh: BTreeMap<String, BTreeMap<String, String>>,
+    /// Services whose pods have a sidecar of their own.
+    #[serde(default)]
+    sidecars: Vec<String>,
     /// Names of the services' ports, which say what they speak; `http` when not written.
     #[serde(default)]
     ports: BTreeMap<String, String>,
@@ -166,10 +169,12 @@ impl Head {
                 "spec": {"selector": {"app": service},
                     "ports": [{"name": port, "port": 80, "targetPort": PORT}]}}),
             );
+            let injected = self.sidecars.contains(service).to_string();
             for (place, (pod, version)) in pods.iter().enumerate() {
                 documents.push(json!({"apiVersion": "v1", "kind": "Pod",
                     "metadata": {"name": format!("{service}-{pod}"), "namespace": "lab",
-                        "labels": {"app": service, "version": version}},
+                        "labels": {"app": service, "version": version,
+                            "sidecar.istio.io/inject": injected}},
                     "spec": {"containers": [{"name": "app", "image": "example.test/app",
                         "ports": [{"containerPort": PORT}]}]},
                     "status": {"podIP": format!("127.1.{}.{}", number + 1, place + 1)}}));

@@ -46,7 +46,7 @@ fn every_proxy_of_every_mesh_is_exported() {
     let mut proxies = 0;
     for (folder, snapshot) in meshes() {
         for (id, workload) in snapshot.workloads.iter_ids() {
-            let export = bootstrap(&snapshot, id, None);
+            let export = bootstrap(&snapshot, id, None, None);
             let has_proxy = workload.proxy != ProxyKind::None;
             let name = workload.full_name();
             assert_eq!(
@@ -68,6 +68,9 @@ fn envoy_accepts_every_bootstrap() {
         return;
     };
     let _alone = crate::alone();
+    let certificates = tempfile::tempdir().expect("a temporary folder");
+    crate::certificates::write(certificates.path());
+    let certificates = certificates.path().to_string_lossy();
     let mut refused = Vec::new();
     for (folder, snapshot) in meshes() {
         let mut seen = Vec::new();
@@ -77,8 +80,14 @@ fn envoy_accepts_every_bootstrap() {
                 continue;
             };
             seen.push(tables);
-            for endpoints in [None, Some(Endpoints::default())] {
-                let export = bootstrap(&snapshot, id, endpoints.as_ref());
+            let here = Endpoints::default();
+            for (endpoints, certificates) in [
+                (None, None),
+                (Some(&here), None),
+                (None, Some(&*certificates)),
+                (Some(&here), Some(&*certificates)),
+            ] {
+                let export = bootstrap(&snapshot, id, endpoints, certificates);
                 if let Err(said) = crate::envoy::validate(&binary, &export.bootstrap) {
                     let name = workload.full_name();
                     refused.push(format!("{} {name}: {said}", folder.display()));
@@ -102,7 +111,12 @@ fn the_map_puts_endpoints_on_this_machine_and_names_what_it_misses() {
     ];
     let map = map.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let endpoints = Endpoints::new(map.into()).expect("the map is right");
-    let export = bootstrap(&snapshot, client.expect("it is there"), Some(&endpoints));
+    let export = bootstrap(
+        &snapshot,
+        client.expect("it is there"),
+        Some(&endpoints),
+        None,
+    );
     let text = export.bootstrap.to_string();
     assert!(text.contains(r#""port_value":9201"#), "{text}");
     assert!(text.contains(r#""port_value":18080"#), "{text}");
@@ -126,7 +140,7 @@ fn the_bootstrap_of_a_client_with_every_policy_is_the_approved_one() {
     ] {
         let snapshot = compiled(&root.join(format!("examples/{example}/manifests")));
         let client = snapshot.workload_named("production", "curl");
-        let export = bootstrap(&snapshot, client.expect("it is there"), None);
+        let export = bootstrap(&snapshot, client.expect("it is there"), None, None);
         let mut text = serde_yaml::to_string(&export.bootstrap).expect("plain data");
         for warning in &export.warnings {
             text.push_str(&format!("# {warning}\n"));

@@ -13,6 +13,7 @@
 )]
 
 mod case;
+mod certificates;
 mod envoy;
 mod export;
 mod fidelity;
@@ -21,6 +22,7 @@ mod http1;
 mod http2;
 mod load;
 mod routing;
+mod sidecars;
 mod sides;
 mod upstream;
 

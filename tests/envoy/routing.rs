@@ -317,7 +317,7 @@ fn ten_thousand_random_requests_take_the_same_routes() {
     ];
     let map = map.map(|(key, value)| (key.to_owned(), value));
     let endpoints = Endpoints::new(map.into()).expect("an address");
-    let export = bootstrap(&snapshot, client, Some(&endpoints));
+    let export = bootstrap(&snapshot, client, Some(&endpoints), None);
     assert!(export.refused.is_empty(), "{:?}", export.refused);
     let tables = &snapshot.tables[snapshot.workloads[client].tables.expect("a proxy")];
     let id = snapshot.route_config_named(tables, "80").expect("port 80");

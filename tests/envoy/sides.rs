@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 use towtank::experiment::replicate;
-use towtank::export::{Export, bootstrap};
+use towtank::export::{Endpoints, bootstrap};
 use towtank::observe::Record;
 use towtank::simulation::{Control, prepare};
 
 use crate::case::Case;
 use crate::envoy::Envoy;
 use crate::figures::{Row, Seen};
-use crate::load;
 use crate::upstream::Upstreams;
+use crate::{certificates, load, sidecars};
 
 /// Envoy sees that the connections of a load are closed.
 const BETWEEN_LOADS: Duration = Duration::from_millis(100);
@@ -69,23 +69,28 @@ fn seen(record: &Record) -> Seen {
 }
 
 /// The bootstrap of the case's client, on one machine.
-pub(crate) fn exported(case: &Case) -> Export {
+fn exported(case: &Case, certificates: &str) -> Value {
     let client = case.snapshot.workload_named("lab", "client");
     let map = [("admin".to_owned(), "127.0.0.1:0".to_owned())];
-    let endpoints = towtank::export::Endpoints::new(map.into()).expect("one entry");
-    bootstrap(
+    let endpoints = Endpoints::new(map.into()).expect("one entry");
+    let exported = bootstrap(
         &case.snapshot,
         client.expect("every case has a client"),
         Some(&endpoints),
-    )
+        Some(certificates),
+    );
+    assert!(exported.refused.is_empty(), "{:?}", exported.refused);
+    exported.bootstrap
 }
 
 /// One run of a real Envoy.
 pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
-    let exported = exported(case);
-    assert!(exported.refused.is_empty(), "{:?}", exported.refused);
-    let upstreams = Upstreams::start(&case.snapshot, &case.model);
-    let envoy = Envoy::start(binary, exported.bootstrap, case.head.workers);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    certificates::write(folder.path());
+    let certificates = folder.path().to_string_lossy();
+    let upstreams = Upstreams::start(case);
+    let _sidecars = sidecars::start(case, binary, &certificates);
+    let envoy = Envoy::start(binary, exported(case, &certificates), case.head.workers);
     let listeners = envoy.listeners();
     play(case, &listeners);
     let requests: u64 = case.scenario.load.iter().map(load::count_of).sum();

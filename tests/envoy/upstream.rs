@@ -13,15 +13,18 @@ use towtank::config::scenario::{Connections, ErrorKind, Model, WorkloadModel};
 use towtank::engine::{Draws, Sampler};
 use towtank::xds::{Snapshot, WorkloadId};
 
+use crate::case::Case;
 use crate::http1::Connection;
-use crate::http2;
+use crate::{http2, sidecars};
 
 /// All upstreams of a case.
 pub(crate) struct Upstreams {
-    /// Pod name by the address it listens on.
+    /// Pod name by the address that clients know.
     pub(crate) pods: BTreeMap<String, String>,
     /// Requests by pod name.
     pub(crate) hits: BTreeMap<String, Arc<AtomicU64>>,
+    /// Where they listen.
+    places: Vec<SocketAddr>,
     over: Arc<AtomicBool>,
     accepting: Vec<JoinHandle<()>>,
     /// Sockets that only exist.
@@ -30,26 +33,35 @@ pub(crate) struct Upstreams {
 
 impl Upstreams {
     /// Listens where the endpoints of every cluster are; their addresses are loopback addresses.
-    pub(crate) fn start(snapshot: &Snapshot, model: &Model) -> Self {
+    pub(crate) fn start(case: &Case) -> Self {
+        let (snapshot, model) = (&case.snapshot, &case.model);
         let mut upstreams = Self {
             pods: BTreeMap::new(),
             hits: BTreeMap::new(),
+            places: Vec::new(),
             over: Arc::default(),
             accepting: Vec::new(),
             held: Vec::new(),
         };
         for endpoint in snapshot.clusters.iter().flat_map(|c| c.endpoints.iter()) {
-            let (key, Some(pod)) = (endpoint.key(), endpoint.pod) else {
+            let (key, Some(id)) = (endpoint.key(), endpoint.pod) else {
                 continue;
             };
-            let pod = &snapshot.pods[pod];
+            let pod = &snapshot.pods[id];
             let address = key.parse::<SocketAddr>().ok();
-            let Some(address) = address.filter(|a| a.ip().is_loopback()) else {
+            if address.is_none_or(|a| !a.ip().is_loopback()) {
                 continue;
+            }
+            let place = if sidecars::has_one(case, id) {
+                sidecars::behind(&key)
+            } else {
+                key.clone()
             };
             let fresh = upstreams.pods.insert(key, pod.name.to_string());
             if fresh.is_none() {
                 let app = behaviour(snapshot, model, pod.workload);
+                let address = place.parse().expect("an address");
+                upstreams.places.push(address);
                 upstreams.listen(address, &pod.name, app);
             }
         }
@@ -76,11 +88,9 @@ impl Upstreams {
 impl Drop for Upstreams {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
-        for address in self.pods.keys() {
+        for address in &self.places {
             // Wakes the accepting thread, which sees that it is over.
-            if let Ok(address) = address.parse() {
-                let _ = TcpStream::connect_timeout(&address, Duration::from_millis(50));
-            }
+            let _ = TcpStream::connect_timeout(address, Duration::from_millis(50));
         }
         // The next case uses the same addresses.
         for thread in self.accepting.drain(..) {

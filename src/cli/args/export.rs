@@ -19,6 +19,8 @@ The endpoints map is YAML, loopback addresses by what they replace:
   shop/cart-1:8080: 127.0.0.1:9102           # one port
   10.1.2.3:5432: 127.0.0.1:9103              # an address of the manifests
   listener/0.0.0.0_8080: 127.0.0.1:18080     # else a free port is taken
+  listener/inbound_8080: 127.0.0.1:19080     # the workload's own port
+  app/8080: 127.0.0.1:9104                   # and its application, else port 8080 here
   admin: 127.0.0.1:15000";
 
 /// `towtank export`.
@@ -35,7 +37,7 @@ pub enum ExportTo {
     /// Write a static bootstrap that runs a workload's proxy in Envoy 1.40.
     ///
     /// Listeners, routes, clusters and endpoints are the ones that are simulated. What cannot be
-    /// exported (TLS, the inbound side) is named in a warning on standard error.
+    /// exported is named in a warning on standard error.
     #[command(after_long_help = EXAMPLES)]
     Envoy(Box<EnvoyArgs>),
 }
@@ -57,6 +59,11 @@ pub struct EnvoyArgs {
     /// Listeners then listen themselves, on 127.0.0.1, because nothing redirects to them.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub endpoints: Option<PathBuf>,
+    /// A folder with `cert-chain.pem`, `key.pem` and `root-cert.pem`: mutual TLS is exported.
+    ///
+    /// Envoy reads them when it starts; istiod would issue them. Without it everything is plaintext.
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub certificates: Option<String>,
     /// Output format.
     #[arg(
         short,
