@@ -135,7 +135,9 @@ impl Gateway<'_> {
         hosts: &mut BTreeMap<Name, Host>,
         tables: &mut Tables,
     ) {
-        let redirect = server.server.tls.as_ref().is_some_and(|t| t.https_redirect);
+        // Who comes by TLS has nowhere to be sent.
+        let redirect = server.kind == ServerKind::Http
+            && (server.server.tls.as_ref()).is_some_and(|t| t.https_redirect);
         let builder = RouteBuilder {
             push: self.push,
             proxy: self.proxy,

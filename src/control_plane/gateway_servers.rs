@@ -75,34 +75,43 @@ pub(super) fn merge<'a>(push: &'a PushContext<'_>, proxy: &Proxy<'_>) -> Ports<'
     let mut route_names: BTreeSet<Name> = BTreeSet::new();
     for gateway in gateways {
         for server in &gateway.servers {
-            let port = target_port(push, proxy, server.port.number);
-            // A whole server goes when one of its TLS hosts is taken; redirects count as TLS.
-            if server.tls.is_some() {
-                let keys = server.hosts.iter().map(|h| (port, &server.bind, h));
-                if keys.clone().any(|k| tls_hosts.contains(&k)) {
+            for port in target_ports(push, proxy, server.port.number) {
+                // A whole server goes when one of its TLS hosts is taken; redirects count as TLS.
+                if server.tls.is_some() {
+                    let keys = server.hosts.iter().map(|h| (port, &server.bind, h));
+                    if keys.clone().any(|k| tls_hosts.contains(&k)) {
+                        continue;
+                    }
+                    tls_hosts.extend(keys);
+                }
+                let merged = describe(gateway, server, port);
+                let present = ports.entry((port, server.bind.clone())).or_default();
+                if !is_compatible(push, present, merged.kind) {
                     continue;
                 }
-                tls_hosts.extend(keys);
+                let taken = merged.kind == ServerKind::Https
+                    && !route_names.insert(merged.route_name.clone());
+                if !taken {
+                    present.push(merged);
+                }
             }
-            let merged = describe(gateway, server, port);
-            let present = ports.entry((port, server.bind.clone())).or_default();
-            if !is_compatible(push, present, merged.kind) {
-                continue;
-            }
-            if merged.kind == ServerKind::Https && !route_names.insert(merged.route_name.clone()) {
-                continue;
-            }
-            present.push(merged);
         }
     }
     ports.retain(|_, servers| !servers.is_empty());
     ports
 }
 
-/// The pod's port behind the gateway's Service, else the number itself.
-fn target_port(push: &PushContext<'_>, proxy: &Proxy<'_>, number: u16) -> u16 {
-    let mut bound = push.registry.bindings.iter();
-    (bound.find(|b| b.workload == proxy.workload && b.port == number)).map_or(number, |b| b.target)
+/// The pod's ports behind the gateway's Services, else the number itself.
+fn target_ports(push: &PushContext<'_>, proxy: &Proxy<'_>, number: u16) -> BTreeSet<u16> {
+    let bound = push.registry.bindings.iter();
+    let mut ports: BTreeSet<u16> = bound
+        .filter(|b| b.workload == proxy.workload && b.port == number)
+        .map(|b| b.target)
+        .collect();
+    if ports.is_empty() {
+        ports.insert(number);
+    }
+    ports
 }
 
 fn describe<'a>(gateway: &'a Gateway, server: &'a Server, port: u16) -> MergedServer<'a> {
@@ -135,11 +144,7 @@ fn describe<'a>(gateway: &'a Gateway, server: &'a Server, port: u16) -> MergedSe
 }
 
 fn kind(server: &Server) -> ServerKind {
-    let mode = server
-        .tls
-        .as_ref()
-        .filter(|t| !t.https_redirect)
-        .map(|t| &*t.mode);
+    let mode = server.tls.as_ref().map(|t| &*t.mode);
     let terminates = matches!(
         mode,
         Some("SIMPLE" | "MUTUAL" | "OPTIONAL_MUTUAL" | "ISTIO_MUTUAL")

@@ -30,6 +30,9 @@ pub(crate) struct Head {
     pub(crate) section: String,
     /// Service → pod → version.
     mesh: BTreeMap<String, BTreeMap<String, String>>,
+    /// Loads come from outside through a gateway, `lab/door`, and its proxy is the one that is looked at.
+    #[serde(default)]
+    pub(crate) gateway: bool,
     /// Services whose pods have a sidecar of their own.
     #[serde(default)]
     sidecars: Vec<String>,
@@ -48,7 +51,7 @@ pub(crate) struct Head {
     placement: BTreeMap<String, String>,
     /// Loads by name, in the words of the Scenario.
     loads: BTreeMap<String, Value>,
-    /// Compared exactly: fields of requests, `stat:NAME`, `hits`.
+    /// Compared exactly: fields of requests, `stat:NAME` (`stat:*`: every one), `hits`.
     #[serde(default)]
     pub(crate) exact: Vec<String>,
     /// Compared within the spread of both sides: `ms`, `share:FIELD`, `stat:NAME`, `hits`.
@@ -156,11 +159,7 @@ impl Head {
         let meta = |name: &str| json!({"name": name, "namespace": "lab"});
         let mut documents = vec![
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "lab"}}),
-            json!({"apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": "client", "namespace": "lab",
-                    "labels": {"app": "client", "sidecar.istio.io/inject": "true"}},
-                "spec": {"containers": [{"name": "client", "image": "example.test/client"}]},
-                "status": {"podIP": "127.1.0.1"}}),
+            self.sender(),
         ];
         for (number, (service, pods)) in self.mesh.iter().enumerate() {
             let port = self.ports.get(service).map_or("http", String::as_str);
@@ -183,6 +182,25 @@ impl Head {
         documents.push(self.model());
         documents.push(self.scenario(name));
         documents
+    }
+
+    /// The pod whose proxy is looked at.
+    fn sender(&self) -> Value {
+        let name = self.proxy();
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "lab",
+                "labels": {"app": name, "sidecar.istio.io/inject": "true"}},
+            "spec": {"containers": [{"name": name, "image": "example.test/client"}]},
+            "status": {"podIP": "127.1.0.1"}});
+        if self.gateway {
+            pod["metadata"]["annotations"] = json!({"inject.istio.io/templates": "gateway"});
+        }
+        pod
+    }
+
+    /// Its workload.
+    pub(crate) fn proxy(&self) -> &'static str {
+        if self.gateway { "door" } else { "client" }
     }
 
     /// Loopback takes no time to speak of; applications have no limits but those that are written.
@@ -210,7 +228,11 @@ impl Head {
         let load = |(name, load): (&String, &Value)| {
             let mut load = load.clone();
             load["name"] = json!(name);
-            load["from"] = json!("lab/client");
+            load["from"] = if self.gateway {
+                json!({"outside": {"via": "lab/door"}})
+            } else {
+                json!("lab/client")
+            };
             load
         };
         let loads: Vec<Value> = self.loads.iter().map(load).collect();

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use towtank::observe::Stat;
+
 use crate::case::Head;
 
 /// Confidence of comparisons within the spread.
@@ -100,9 +102,35 @@ fn counts(token: &str, rows: &[&Row], seen: &Seen) -> Vec<(String, u64)> {
     let mut clusters: Vec<&str> = rows.iter().map(|r| r.cluster.as_str()).collect();
     clusters.sort_unstable();
     clusters.dedup();
+    if stat == "*" {
+        return every_stat(&clusters, seen);
+    }
     let value = |cluster: &&str| seen.stats.get(&format!("cluster.{cluster}.{stat}"));
     let sum = clusters.iter().filter_map(value).sum();
     vec![(stat.to_owned(), sum)]
+}
+
+/// Every counter that the simulator has, when it is not 0.
+fn every_stat(clusters: &[&str], seen: &Seen) -> Vec<(String, u64)> {
+    let mut found: BTreeMap<String, u64> = BTreeMap::new();
+    for cluster in clusters {
+        let prefix = format!("cluster.{cluster}.");
+        for (name, value) in &seen.stats {
+            let Some(stat) = name.strip_prefix(&prefix) else {
+                continue;
+            };
+            if *value > 0 && (is_by_status(stat) || Stat::ALL.iter().any(|s| s.name() == stat)) {
+                *found.entry(stat.to_owned()).or_default() += value;
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn is_by_status(stat: &str) -> bool {
+    let plain = stat.strip_prefix("retry.").unwrap_or(stat);
+    let rest = plain.strip_prefix("upstream_rq_");
+    rest.is_some_and(|r| r == "completed" || r.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 fn shares(token: &str, rows: &[&Row], seen: &Seen) -> Vec<(String, f64)> {

@@ -70,7 +70,7 @@ fn seen(record: &Record) -> Seen {
 
 /// The bootstrap of the case's client, on one machine.
 fn exported(case: &Case, certificates: &str) -> Value {
-    let client = case.snapshot.workload_named("lab", "client");
+    let client = case.snapshot.workload_named("lab", case.head.proxy());
     let map = [("admin".to_owned(), "127.0.0.1:0".to_owned())];
     let endpoints = Endpoints::new(map.into()).expect("one entry");
     let exported = bootstrap(

@@ -229,7 +229,12 @@ fn panic_and_no_host_are_told() {
         priority: 0,
     };
     assert_eq!(first(&one(0.0), &[0, 1, 2, 3]), nobody);
-    assert_eq!(first(&set(LEAST_REQUEST, 50.0, &[]), &[]), nobody);
+    // Nobody is healthy where nobody is.
+    let in_panic = Pick {
+        panic: true,
+        ..nobody
+    };
+    assert_eq!(first(&set(LEAST_REQUEST, 50.0, &[]), &[]), in_panic);
 }
 
 #[test]

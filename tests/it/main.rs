@@ -25,6 +25,7 @@ mod data_plane_routes;
 mod data_plane_tries;
 mod determinism;
 mod harness;
+mod istio;
 mod layering;
 mod manifest_fuzz;
 mod manifest_reader;

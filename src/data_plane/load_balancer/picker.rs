@@ -10,6 +10,7 @@ use super::slow_start::weight;
 use super::state::LbState;
 use super::view::{LbView, Source, Table};
 use crate::data_plane::trail::{PickWhy, Reason, Trail};
+use crate::units::Fraction;
 use crate::units::SimTime;
 use crate::xds::LbPolicy;
 
@@ -108,7 +109,8 @@ fn pick_any<D: FnMut() -> u64, T: Trail>(
 ) -> Pick {
     let nobody = Pick {
         host: None,
-        panic: false,
+        // Without a host none is healthy: the pick counts as one in panic and finds nobody.
+        panic: view.priorities.is_empty() && set.panic_threshold > Fraction::ZERO,
         priority: 0,
     };
     if view.priorities.is_empty() {
