@@ -153,6 +153,10 @@ fn the_simulator_does_what_real_envoy_did() {
     let slack = slack(&cases);
     let mut found = Vec::new();
     for case in &cases {
+        let section = case.head.section.as_str();
+        if SECTIONS.iter().all(|(known, _)| *known != section) {
+            found.push(format!("{}: there is no section {section}", case.name));
+        }
         let Some(recorded) = Recorded::read(case) else {
             found.push(format!("{} was never recorded", case.name));
             continue;
@@ -266,6 +270,84 @@ and what an answer without any work took.
 This page is written by `tests/envoy/fidelity.rs` from `tests/envoy/recorded/`; an ordinary `cargo test` holds it.
 ";
 
+/// Rules of the data plane by section of the reference they are described in.
+const SECTIONS: &[(&str, &str)] = &[
+    ("1.1", "order of one request"),
+    ("1.2", "virtual hosts"),
+    ("1.3", "route matches"),
+    ("1.4", "weighted clusters"),
+    ("1.5", "rewrites"),
+    ("1.6", "redirects and direct responses"),
+    ("1.7", "mirroring"),
+    ("1.8", "attempt counts and response headers"),
+    ("1.9", "headers of clients that are obeyed"),
+    ("2", "injected faults"),
+    ("3.1", "route timeout"),
+    ("3.2", "per-try timeout"),
+    ("3.3", "per-try idle timeout"),
+    ("3.4", "hedging"),
+    ("3.5", "gRPC deadlines"),
+    ("3.6", "other timers"),
+    ("4.1", "the decision to retry"),
+    ("4.2", "answers that are retried"),
+    ("4.3", "resets that are retried"),
+    ("4.4", "every outcome under every word"),
+    ("4.5", "back-off"),
+    ("4.6", "hosts of retries"),
+    ("4.7", "side effects of retries"),
+    ("4.8", "limits of retries"),
+    ("5", "circuit breakers"),
+    ("6.1", "whose pool it is"),
+    ("6.2", "streams of a connection"),
+    ("6.3", "which connection, and when another"),
+    ("6.4", "making a connection"),
+    ("6.5", "the life of a connection"),
+    ("6.6", "connections that fail"),
+    ("6.7", "protocols"),
+    ("7.1", "health of hosts"),
+    ("7.2", "the merge window"),
+    ("7.3", "one pick"),
+    ("7.4", "round robin"),
+    ("7.5", "least request"),
+    ("7.6", "random and consistent hashing"),
+    ("7.7", "priorities and panic"),
+    ("7.8", "weighted localities"),
+    ("7.9", "zones of the caller"),
+    ("7.10", "subsets inside a cluster"),
+    ("7.11", "slow start"),
+    ("8.1", "what outlier detection remembers"),
+    ("8.2", "events that count"),
+    ("8.3", "thresholds and enforcement"),
+    ("8.4", "the interval"),
+    ("8.5", "success rates and failure percentages"),
+    ("8.6", "ejections and panic"),
+    ("8.7", "counters of outlier detection"),
+    ("9", "response flags"),
+    ("10", "statistics"),
+    ("11.1", "local rate limits"),
+    ("11.2", "admission control"),
+    ("11.3", "adaptive concurrency"),
+    ("12", "the access log"),
+    ("13", "two proxies on the way"),
+];
+
+/// Which cases show a section.
+fn contents(cases: &[Case]) -> String {
+    let mut text = String::from("\n| section | rules | cases |\n|---|---|---|\n");
+    for (section, what) in SECTIONS {
+        let names: Vec<String> = (cases.iter().filter(|c| c.head.section == *section))
+            .map(|c| format!("`{}`", c.name))
+            .collect();
+        let names = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        let _ = writeln!(text, "| {section} | {what} | {names} |");
+    }
+    text
+}
+
 fn table(cases: &[Case], slack: f64) -> String {
     let mut rows = String::new();
     let (mut agreeing, mut lines_all) = (0, 0);
@@ -303,6 +385,7 @@ fn table(cases: &[Case], slack: f64) -> String {
         "\n{agreeing} of {lines_all} comparisons in {} cases agree.",
         cases.len()
     );
+    page.push_str(&contents(cases));
     if !differing.is_empty() {
         let _ = writeln!(page, "\nKnown to differ:\n\n{}", differing.trim_end());
     }
