@@ -13,6 +13,8 @@ use crate::sides::{real, simulated};
 
 /// Runs of the simulator behind a figure with a spread.
 const SEEDS: u64 = 20;
+/// Runs of a real Envoy before a difference is believed.
+const ATTEMPTS: usize = 3;
 /// Case and load whose times are Envoy's own and the machine's.
 const OVERHEAD: (&str, &str) = ("overhead", "plain");
 
@@ -189,13 +191,25 @@ fn a_real_envoy_does_what_is_recorded() {
                 let envoy = "1.40.0".to_owned();
                 Recorded { envoy, repeats }.write(case);
             }
-            None => found.extend(again(case, &once())),
+            None => found.extend(live(case, once)),
         }
     }
     if record.is_some() {
         report(&cases);
     }
     assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// Fresh runs: the machine may have stumbled in one, hardly in three.
+fn live(case: &Case, once: impl Fn() -> Figures) -> Vec<String> {
+    let mut found = again(case, &once());
+    for _ in 1..ATTEMPTS {
+        if found.is_empty() {
+            break;
+        }
+        found = again(case, &once());
+    }
+    found
 }
 
 /// A fresh run beside the recorded ones: exact figures are the same, others within their range.
@@ -262,7 +276,9 @@ const INTRODUCTION: &str = "\
 # Beside a real Envoy
 
 The same manifests, applications and load through Envoy 1.40 on loopback and through towtank. Both columns come from
-one description, a file in `tests/envoy/cases/`; Envoy runs the bootstrap that `towtank export envoy` writes, with one worker.
+one description, a file in `tests/envoy/cases/`; Envoy runs the bootstrap that `towtank export envoy` writes, with one worker
+where a case does not say more. Where the server has a sidecar, a second Envoy is it. What a handshake costs in round trips
+cannot be seen on loopback.
 What is exact is counted and must be the same in every repeat; what is a matter of chance is compared as means (t test,
 99 %) over at least five real repeats and twenty seeds. Times have a margin on top: the millisecond that Envoy's timers have,
 and what an answer without any work took.
