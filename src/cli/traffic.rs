@@ -189,6 +189,7 @@ fn one_load(
         mix: Vec::new(),
         style,
         timeout: None,
+        retries: None,
         origin: Origin::BUILT_IN,
     };
     Ok(Scenario {

@@ -63,7 +63,8 @@ impl Breakers {
     }
 
     /// May another retry be scheduled? A budget replaces `max_retries` and is worked out now,
-    /// from what is active and pending now (the failed try is no longer active).
+    /// from what is active and pending now, the try that failed included (measured on 1.40: a
+    /// single request under 100 % is retried).
     pub fn allows_retry(&self, limits: &Thresholds) -> bool {
         self.retries < self.retry_limit(limits)
     }

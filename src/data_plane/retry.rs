@@ -4,14 +4,15 @@
 //! another one is the balancer's work) nor time. Decisions follow
 //! `source/common/router/retry_state_impl.cc`, back-off windows
 //! `source/common/common/backoff_strategy.cc`.
-//! Not modelled: hedging, `rate_limited_retry_back_off`, `retriable_headers`, retry headers
-//! of trusted clients, the immediate retry of 425.
+//! Hedging is in [`super::hedge`], retry headers of trusted clients in [`super::envoy_headers`].
+//! Not modelled: bodies, hence no 507 when one outgrows the retry buffer; early data, which a 425
+//! would not retry; reset headers with a UNIX time (a run has no calendar), which count as absent.
 
 use super::circuit_breaker::Breakers;
-use crate::http::{Details, Flags};
+use crate::http::{Details, Flags, Headers};
 use crate::units::SimDuration;
 use crate::xds::cluster::Thresholds;
-use crate::xds::route::{RetryOn, RetryPolicy};
+use crate::xds::route::{ResetHeader, RetryOn, RetryPolicy};
 
 /// Why a try ended without response headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +31,8 @@ pub enum ResetReason {
     RemoteRefusedStream,
     /// The per-try timeout fired.
     LocalReset,
+    /// The per-try idle timeout fired.
+    LocalIdleReset,
     /// A circuit breaker refused.
     Overflow,
 }
@@ -45,6 +48,7 @@ impl ResetReason {
             Self::RemoteReset => (503, Flags::UR, Details::RemoteReset),
             Self::RemoteRefusedStream => (503, Flags::UR, Details::RemoteRefusedStream),
             Self::LocalReset => (504, Flags::UT, Details::PerTryTimeout),
+            Self::LocalIdleReset => (504, Flags::UT, Details::PerTryIdleTimeout),
             Self::Overflow => (503, Flags::UO, Details::Overflow),
         }
     }
@@ -69,9 +73,27 @@ pub enum TryOutcome {
         grpc_status: Option<u8>,
         /// `x-envoy-ratelimited` is there.
         rate_limited: bool,
+        /// A header that the policy's `retriable_headers` names is there.
+        named_header: bool,
+        /// How long a reset header asks to wait ([`asked_wait`]).
+        asked: Option<SimDuration>,
     },
     /// The try was reset.
     Reset(ResetReason),
+}
+
+impl TryOutcome {
+    /// A plain answer.
+    #[inline]
+    pub const fn status(status: u16) -> Self {
+        Self::Response {
+            status,
+            grpc_status: None,
+            rate_limited: false,
+            named_header: false,
+            asked: None,
+        }
+    }
 }
 
 /// Does the policy name this outcome? `request_sent`: a header byte went upstream in this
@@ -84,8 +106,13 @@ pub fn would_retry(policy: &RetryPolicy, outcome: &TryOutcome, request_sent: boo
         TryOutcome::Response {
             status,
             grpc_status,
+            named_header,
             ..
-        } => response_is_named(policy, status) || grpc_is_named(policy.on, grpc_status),
+        } => {
+            response_is_named(policy, status)
+                || (named_header && policy.on.any_of(RetryOn::HEADERS))
+                || grpc_is_named(policy.on, grpc_status)
+        }
         TryOutcome::Reset(reason) => reset_is_named(policy.on, reason, request_sent),
     }
 }
@@ -106,6 +133,7 @@ pub const fn is_plain_success(outcome: &TryOutcome) -> bool {
             status,
             grpc_status: None,
             rate_limited: false,
+            ..
         } => status < 400,
         _ => false,
     }
@@ -144,6 +172,53 @@ const fn reset_is_named(on: RetryOn, reason: ResetReason, request_sent: bool) ->
             && matches!(reason, ResetReason::RemoteRefusedStream))
 }
 
+/// Status of a server that will not take early data.
+const TOO_EARLY: u16 = 425;
+
+/// Which wait comes before a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The exponential back-off.
+    Backoff,
+    /// What the answer asked for, and a random half of it at most on top.
+    Asked(SimDuration),
+    /// None: an answer 425 under `retriable-status-codes`.
+    None,
+}
+
+impl Wait {
+    /// The wait before the retry of an outcome that the policy names.
+    pub fn of(outcome: &TryOutcome) -> Self {
+        match *outcome {
+            TryOutcome::Response {
+                status: TOO_EARLY,
+                rate_limited: false,
+                ..
+            } => Self::None,
+            TryOutcome::Response {
+                asked: Some(asked), ..
+            } => Self::Asked(asked),
+            _ => Self::Backoff,
+        }
+    }
+}
+
+/// The wait that a response's reset headers ask for: the first that is whole seconds, no longer
+/// than the maximum, counts (`retry_state_impl.cc`, `parseResetInterval`).
+pub fn asked_wait(policy: &RetryPolicy, headers: &Headers) -> Option<SimDuration> {
+    let limited = policy.rate_limited_backoff.as_ref()?;
+    let read = |header: &ResetHeader| {
+        let text = headers
+            .get(&header.name)
+            .filter(|_| !header.unix_timestamp)?;
+        let seconds: u32 = text.trim().parse().ok()?;
+        let asked = SimDuration::from_secs(u64::from(seconds));
+        (asked <= limited.max_interval).then_some(asked)
+    };
+    let first = limited.reset_headers.iter().find_map(read);
+    first.filter(|asked| !asked.is_zero())
+}
+
 /// What is done about a try that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
@@ -171,6 +246,20 @@ pub struct RetryState {
     pub holds_slot: bool,
     /// A retry was made at all ("retried and the latest reset reason").
     pub retried: bool,
+    /// What the scheduled retry waits for.
+    pub waits: Waits,
+}
+
+/// Which counter a wait is counted under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Waits {
+    /// `upstream_rq_retry_backoff_exponential`.
+    #[default]
+    Exponential,
+    /// `upstream_rq_retry_backoff_ratelimited`.
+    RateLimited,
+    /// There is no wait.
+    NotAtAll,
 }
 
 impl RetryState {
@@ -180,6 +269,7 @@ impl RetryState {
         window_ms: 0,
         holds_slot: false,
         retried: false,
+        waits: Waits::Exponential,
     };
 
     /// True once the state was made for a policy, whose windows are never zero.
@@ -194,18 +284,19 @@ impl RetryState {
             window_ms: whole_ms(policy.backoff_base),
             holds_slot: false,
             retried: false,
+            waits: Waits::Exponential,
         }
     }
 
     /// Decides about a try that ended; `would_retry` is [`would_retry`]'s answer. The failed
-    /// try must already have left `breakers.requests` or `breakers.pending`, because a retry
-    /// budget is worked out from what is left.
+    /// try must still be among `breakers.requests` or `breakers.pending`: a retry budget counts it.
     pub fn decide(
         &mut self,
         policy: &RetryPolicy,
         would_retry: bool,
         breakers: &mut Breakers,
         limits: &Thresholds,
+        wait: Wait,
         draw: u64,
     ) -> RetryDecision {
         let was_success = self.holds_slot && !would_retry;
@@ -224,7 +315,17 @@ impl RetryState {
         breakers.retries += 1;
         self.holds_slot = true;
         self.retried = true;
-        RetryDecision::After(self.next_backoff(policy, draw))
+        let (waits, delay) = match wait {
+            Wait::Backoff => (Waits::Exponential, self.next_backoff(policy, draw)),
+            Wait::Asked(asked) => {
+                let half = (asked.ns() / 2_000_000).max(1);
+                let delay = asked.plus(SimDuration::from_ms(draw % half));
+                (Waits::RateLimited, delay)
+            }
+            Wait::None => (Waits::NotAtAll, SimDuration::ZERO),
+        };
+        self.waits = waits;
+        RetryDecision::After(delay)
     }
 
     /// Gives the slot back; to be called when a request ends by anything but an outcome

@@ -9,13 +9,14 @@
 //! VHDS, `require_tls`, JWT-claim matches.
 
 use super::domain::{DomainIndex, matched_reason};
+use super::header_match::{request_matches, text_matches};
 use super::path::{Target, query_value};
 use super::pattern::Pattern;
 use super::trail::{DomainMatch, Mismatch, Reason, Trail};
 use crate::http::Headers;
 use crate::xds::route::{
-    Action, HeaderMatch, PathMatch, Rewrite, Route, RouteConfig, RouteMatch, TextMatch,
-    VirtualHost, WeightedCluster,
+    Action, PathMatch, Rewrite, Route, RouteConfig, RouteMatch, TextMatch, VirtualHost,
+    WeightedCluster,
 };
 
 /// A request as a proxy sees it.
@@ -243,7 +244,7 @@ fn first_failure(
     }
     for (index, header) in matches.headers.iter().enumerate() {
         let pattern = patterns.and_then(|p| p.headers[index].as_ref());
-        if !header_matches(header, pattern, request) {
+        if !request_matches(header, pattern, request) {
             return Some(Failed::Header(index));
         }
     }
@@ -270,37 +271,6 @@ fn path_matches(matches: &RouteMatch, pattern: Option<&Pattern>, path: &str) -> 
             begins(prefix) && matches!(path.as_bytes().get(prefix.len()), None | Some(b'/'))
         }
         PathMatch::Regex(_) => pattern.is_some_and(|pattern| pattern.is_match(path)),
-    }
-}
-
-/// A header on several lines matches when any line does; a missing one fails even inverted
-/// matchers, unless it counts as empty.
-fn header_matches(
-    header: &HeaderMatch,
-    pattern: Option<&Pattern>,
-    request: &RequestView<'_>,
-) -> bool {
-    if let Some(value) = request.pseudo(&header.name) {
-        return text_matches(&header.value, pattern, value) != header.invert;
-    }
-    let mut values = request.headers.all(&header.name).peekable();
-    let missing = values.peek().is_none();
-    if header.value == TextMatch::Present {
-        return missing == header.invert;
-    }
-    if missing {
-        return header.missing_as_empty
-            && text_matches(&header.value, pattern, "") != header.invert;
-    }
-    values.any(|value| text_matches(&header.value, pattern, value)) != header.invert
-}
-
-fn text_matches(matcher: &TextMatch, pattern: Option<&Pattern>, value: &str) -> bool {
-    match matcher {
-        TextMatch::Exact(exact) => value == &**exact,
-        TextMatch::Prefix(prefix) => value.starts_with(&**prefix),
-        TextMatch::Regex(_) => pattern.is_some_and(|pattern| pattern.is_match(value)),
-        TextMatch::Present => true,
     }
 }
 

@@ -172,8 +172,8 @@ pub enum Reason {
     },
     /// A timeout fired.
     Timeout {
-        /// True for the per-try timeout, false for the route timeout.
-        per_try: bool,
+        /// Which one.
+        which: Timer,
         /// Its length.
         after: SimDuration,
     },
@@ -194,6 +194,21 @@ impl Reason {
             total,
         }
     }
+}
+
+/// A timer of a request at a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Of one try.
+    PerTry,
+    /// Of the silence of one try.
+    PerTryIdle,
+    /// Of all tries.
+    Route,
+    /// Of the silence of the stream.
+    StreamIdle,
+    /// Of the whole stream.
+    StreamDuration,
 }
 
 /// How a domain matched `:authority`.

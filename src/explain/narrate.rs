@@ -2,7 +2,7 @@
 
 use crate::data_plane::Reason;
 use crate::data_plane::retry::{RetryDecision, TryOutcome};
-use crate::data_plane::trail::{DomainMatch, PickWhy};
+use crate::data_plane::trail::{DomainMatch, PickWhy, Timer};
 use crate::simulation::Story;
 use crate::units::{Origin, SimDuration};
 use crate::xds::route::{AbortStatus, Fault, Forward};
@@ -129,7 +129,12 @@ impl Teller<'_> {
             Reason::PathRewritten { from, to } => format!("the path `{from}` becomes `{to}`"),
             Reason::AuthorityRewritten { to } => format!("the Host header becomes `{to}`"),
             Reason::Redirect { status } => format!("the route answers with a redirect ({status})"),
-            Reason::DirectResponse { status } => format!("the route answers itself with {status}"),
+            Reason::DirectResponse { status } => {
+                format!(
+                    "the route answers itself with {status}{}",
+                    self.location(*status)
+                )
+            }
             Reason::FaultDelay { delay } => {
                 self.fault_said(&format!("delays the request by {delay}"))
             }
@@ -172,18 +177,7 @@ impl Teller<'_> {
                     self.host(*host)
                 )
             }
-            Reason::Timeout {
-                per_try: true,
-                after,
-            } => format!("the try took longer than perTryTimeout {after}"),
-            Reason::Timeout {
-                per_try: false,
-                after,
-            } => format!(
-                "the request took longer than the route's timeout {after}{}",
-                self.forward()
-                    .map_or_else(String::new, |f| self.at(f.timeout_origin))
-            ),
+            Reason::Timeout { which, after } => self.timed_out(*which, *after),
             Reason::Denied { policy } => match policy {
                 Some(policy) => format!("AuthorizationPolicy `{policy}` refuses the request"),
                 None => "no ALLOW policy matches: the request is refused".to_owned(),
@@ -293,6 +287,10 @@ impl Teller<'_> {
 
     fn retry(&self, outcome: TryOutcome, decision: &RetryDecision) -> String {
         let what = match outcome {
+            TryOutcome::Response {
+                grpc_status: Some(status),
+                ..
+            } => format!("the try was answered with grpc-status {status}"),
             TryOutcome::Response { status, .. } => format!("the try was answered with {status}"),
             TryOutcome::Reset(reason) => {
                 let (status, flags, _) = reason.reply();
@@ -319,6 +317,35 @@ impl Teller<'_> {
                     format!("after {delay}")
                 };
                 format!("{what}: tried again {wait}{policy}")
+            }
+        }
+    }
+
+    /// A direct response 201 or 3xx carries the request's own URL (`router.cc`).
+    fn location(&self, status: u16) -> String {
+        let class = self.story.class.as_ref();
+        let class = class.filter(|_| status == 201 || (300..400).contains(&status));
+        class.map_or_else(String::new, |class| {
+            let scheme = class.view().scheme;
+            format!(
+                " (location: {scheme}://{}{})",
+                class.authority, class.url.path
+            )
+        })
+    }
+
+    fn timed_out(&self, which: Timer, after: SimDuration) -> String {
+        match which {
+            Timer::PerTry => format!("the try took longer than perTryTimeout {after}"),
+            Timer::PerTryIdle => format!("the try said nothing for per_try_idle_timeout {after}"),
+            Timer::Route => format!(
+                "the request took longer than the route's timeout {after}{}",
+                self.forward()
+                    .map_or_else(String::new, |f| self.at(f.timeout_origin))
+            ),
+            Timer::StreamIdle => format!("nothing moved for the stream's idle timeout {after}"),
+            Timer::StreamDuration => {
+                format!("the stream lasted longer than max_stream_duration {after}")
             }
         }
     }

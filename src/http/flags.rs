@@ -119,6 +119,12 @@ pub enum Details {
     ResponseTimeout,
     /// A per-try timeout fired and was not retried.
     PerTryTimeout,
+    /// A per-try idle timeout fired and was not retried.
+    PerTryIdleTimeout,
+    /// Nothing moved on the stream for too long.
+    StreamIdleTimeout,
+    /// The stream lasted too long.
+    MaxDurationTimeout,
     /// A circuit breaker refused.
     Overflow,
     /// The connection was refused.
@@ -155,6 +161,9 @@ impl Details {
             Self::FaultFilterAbort => "fault_filter_abort",
             Self::ResponseTimeout => "response_timeout",
             Self::PerTryTimeout => "upstream_per_try_timeout",
+            Self::PerTryIdleTimeout => "upstream_per_try_idle_timeout",
+            Self::StreamIdleTimeout => "stream_idle_timeout",
+            Self::MaxDurationTimeout => "max_duration_timeout",
             Self::Overflow => "upstream_reset_before_response_started{overflow}",
             Self::RemoteConnectionFailure => {
                 "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"

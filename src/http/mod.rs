@@ -1,6 +1,7 @@
 //! Words of HTTP shared by both planes: headers, hosts in URLs, response flags.
 
 pub mod flags;
+pub mod grpc;
 pub mod headers;
 pub mod url;
 

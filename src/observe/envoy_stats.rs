@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::tally::Tally;
+use crate::http::grpc;
 
 /// Counters and gauges of one (client workload, cluster), summed over its proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +131,15 @@ stats! {
     RqPendingActive = "upstream_rq_pending_active";
     /// Copies sent by mirroring to this cluster (charged under `internal.` in Envoy).
     InternalRq = "internal.upstream_rq_completed";
+    /// Tries ended by their own idle timeout.
+    RqPerTryIdleTimeout = "upstream_rq_per_try_idle_timeout";
+    /// Back-offs that an answer asked for.
+    RqRetryBackoffRatelimited = "upstream_rq_retry_backoff_ratelimited";
+}
+
+impl Stat {
+    /// Statistics of features that istiod does not switch on: not shown where nothing was counted.
+    pub const RARE: &'static [Self] = &[Self::RqPerTryIdleTimeout, Self::RqRetryBackoffRatelimited];
 }
 
 impl ClusterStats {
@@ -184,6 +194,7 @@ impl ClusterStats {
     pub fn named(&self) -> BTreeMap<String, u64> {
         let mut all: BTreeMap<String, u64> = Stat::ALL
             .iter()
+            .filter(|s| !Stat::RARE.contains(s) || self.get(**s) > 0)
             .map(|s| (s.name().to_owned(), self.get(*s)))
             .collect();
         by_status(&mut all, "", &self.completed);
@@ -196,8 +207,10 @@ impl ClusterStats {
 fn by_status(all: &mut BTreeMap<String, u64>, prefix: &str, statuses: &Tally<u16>) {
     let mut completed = 0;
     for (status, n) in statuses.sorted() {
+        let status = grpc::http(status);
         completed += n;
-        all.insert(format!("{prefix}upstream_rq_{status}"), n);
+        *all.entry(format!("{prefix}upstream_rq_{status}"))
+            .or_insert(0) += n;
         *all.entry(format!("{prefix}upstream_rq_{}xx", status / 100))
             .or_insert(0) += n;
     }

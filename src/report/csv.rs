@@ -280,9 +280,9 @@ pub(super) fn errors(statuses: &BTreeMap<String, u64>) -> u64 {
         .sum()
 }
 
-/// True for 5xx, and for `0`: no status at all.
+/// True for 5xx, for a gRPC status other than OK, and for `0`: no status at all.
 pub(super) fn is_error(status: &str) -> bool {
-    status == "0" || status.starts_with('5')
+    status == "0" || status.starts_with('5') || status.starts_with("grpc")
 }
 
 fn optional(value: Option<f64>) -> String {

@@ -1,15 +1,19 @@
 //! The end of a call: statistics, then whoever waits for it (a load, an application, nobody).
 
+use super::app_retry::{is_failure, number_of};
 use super::event::{Event, Kind};
-use super::plan::{ActionPlan, NIL, RoutePlan};
+use super::plan::{ActionPlan, NIL, Rare, RoutePlan};
 use super::world::{Call, Parent, State, World};
 use crate::config::scenario::OnError;
 use crate::data_plane::Trail;
 use crate::engine::Queue;
-use crate::http::{Details, Flags};
+use crate::http::{Details, Flags, grpc};
 use crate::observe::Stat;
 use crate::observe::recorder::RootEnd;
 use crate::units::SimTime;
+
+/// gRPC status of a stream that lasted too long.
+const DEADLINE_EXCEEDED: u8 = 4;
 
 impl<T: Trail> World<'_, T> {
     /// The call is over: statistics, then whoever waits for it.
@@ -30,6 +34,8 @@ impl<T: Trail> World<'_, T> {
         call.flags = call.flags.with(flags);
         call.details = details;
         let route = &plan.routes[call.route as usize];
+        let mut charged = Some(status);
+        let mut is_charged = false;
         if !route.has_proxy {
             // Nobody writes flags where no Envoy is: connection failures are all a client sees.
             call.flags = Flags::NONE;
@@ -37,17 +43,20 @@ impl<T: Trail> World<'_, T> {
                 call.status = 0;
             }
             call.details = Details::NoProxy;
+            charged = Some(call.status);
+        } else if let Some(rare) = route.rare.as_deref() {
+            charged = self.finish_rare(now, id, rare, queue);
         }
-        let mut charged = false;
+        let call = &mut self.calls[id as usize];
         if call.edge != NIL {
             let edge = &mut self.edges[call.edge as usize];
             call.retry.release(&mut edge.breakers);
             let stats = &mut self.record.slots[edge.slot as usize].stats;
             // A timeout during a back-off finds no try to charge (measured on 1.40).
             let in_backoff = call.state == State::Backoff && details == Details::ResponseTimeout;
-            charged = !call.flags.has(Flags::DC) && !in_backoff;
-            if charged {
-                stats.complete(call.status);
+            if let Some(status) = charged.filter(|_| !call.flags.has(Flags::DC) && !in_backoff) {
+                stats.complete(status);
+                is_charged = true;
             }
             if route.is_shadow {
                 stats.inc(Stat::InternalRq);
@@ -62,7 +71,7 @@ impl<T: Trail> World<'_, T> {
             status,
             call.flags,
             now.since(call.started),
-            charged,
+            is_charged,
         );
         match parent {
             Parent::Root { load, .. } => self.answer_root(now, id, load, queue),
@@ -73,7 +82,10 @@ impl<T: Trail> World<'_, T> {
                 let app_timer = call.app_timer;
                 queue.cancel(app_timer);
                 self.free_call(id);
-                self.call_returned(now, attempt, number, status, queue);
+                let again = is_failure(status) && self.call_again(now, id, attempt, number, queue);
+                if !again {
+                    self.call_returned(now, attempt, number_of(number), status, queue);
+                }
             }
             Parent::Shadow => self.free_call(id),
         }
@@ -98,6 +110,46 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
+    /// What few routes do at the end of a request; gives the status that the cluster is charged.
+    #[cold]
+    fn finish_rare(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        rare: &Rare,
+        queue: &mut Queue<Event>,
+    ) -> Option<u16> {
+        if rare.hedges {
+            self.abandon_hedged(now, id, false, queue);
+        }
+        let call = &mut self.calls[id as usize];
+        let timed_out = matches!(
+            call.details,
+            Details::ResponseTimeout | Details::PerTryTimeout | Details::PerTryIdleTimeout
+        );
+        if rare.alt_response && timed_out {
+            call.status = 204;
+        }
+        let charged = call.status;
+        // An Envoy's own answer to a gRPC request is an HTTP 200 with a gRPC status.
+        let own = !matches!(
+            call.details,
+            Details::ViaUpstream | Details::DownstreamRemoteDisconnect
+        );
+        if rare.grpc && own && charged != 0 && grpc::kept(charged).is_none() {
+            let status = match call.details {
+                Details::MaxDurationTimeout => DEADLINE_EXCEEDED,
+                _ => grpc::of_local_reply(charged),
+            };
+            call.status = grpc::in_headers(status);
+        }
+        let by_router = !matches!(
+            call.details,
+            Details::StreamIdleTimeout | Details::MaxDurationTimeout
+        );
+        by_router.then_some(charged)
+    }
+
     pub(super) fn on_reached_outside(
         &mut self,
         now: SimTime,
@@ -116,6 +168,13 @@ impl<T: Trail> World<'_, T> {
         let Parent::Root { load, user } = call.parent else {
             return;
         };
+        let (mut started, mut attempts) = (call.started, call.tries);
+        if self.plan.loads[load as usize].retries.is_some() {
+            let Some(so_far) = self.root_again(now, id, load, queue) else {
+                return;
+            };
+            (started, attempts) = (so_far.started, so_far.attempts);
+        }
         let pod = if call.host == NIL || call.edge == NIL {
             NIL
         } else {
@@ -126,12 +185,12 @@ impl<T: Trail> World<'_, T> {
             &RootEnd {
                 client: load,
                 number: call.number,
-                at: call.started,
-                duration: now.since(call.started),
+                at: started,
+                duration: now.since(started),
                 status: call.status,
                 flags: call.flags,
                 details: call.details,
-                attempts: call.tries,
+                attempts,
                 route: call.route,
                 weighted: call.weighted,
                 pod,

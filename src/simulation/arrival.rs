@@ -131,6 +131,17 @@ impl<T: Trail> World<'_, T> {
         call.drawn = drawn;
         call.prefix = mix.prefix;
         call.number = number;
+        self.send_root(now, id, load, queue);
+    }
+
+    /// The root request leaves its client.
+    pub(super) fn send_root(&mut self, now: SimTime, id: u32, load: u32, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let load_plan = &plan.loads[load as usize];
+        let (pod, key) = {
+            let call = &self.calls[id as usize];
+            (call.pod, call.key)
+        };
         if let Some(lane) = self.load_lanes[load as usize] {
             self.calls[id as usize].app_timer =
                 queue.arm(lane, Event::new(Kind::ApplicationTimedOut, id));

@@ -12,10 +12,10 @@ use super::world::{Attempt, Fate, Parent, State, TRIED_MAX, World};
 use crate::data_plane::circuit_breaker::Resource;
 use crate::data_plane::conn_pool::{AfterStream, Expired, Retired};
 use crate::data_plane::outlier_detection::TryResult;
-use crate::data_plane::retry::{ResetReason, TryOutcome};
+use crate::data_plane::retry::{ResetReason, TryOutcome, asked_wait};
 use crate::data_plane::{NoTrail, PickContext, Reason, Trail, pick, pick_simply};
 use crate::engine::Queue;
-use crate::http::{Details, Flags};
+use crate::http::{Details, Flags, grpc};
 use crate::observe::Stat;
 use crate::units::SimTime;
 
@@ -265,40 +265,82 @@ impl<T: Trail> World<'_, T> {
             return;
         }
         let call = &mut self.calls[id as usize];
+        if call.attempt != attempt_id {
+            self.on_late_response(now, attempt_id, &attempt, queue);
+            return;
+        }
         call.attempt = NIL;
         queue.cancel(std::mem::take(&mut call.try_timer));
-        let reset = attempt.fate == Fate::Reset;
-        let outcome = if reset {
-            let cluster = self.edges[attempt.edge as usize].cluster;
-            let http2 = self.plan.clusters[cluster as usize].http2;
-            TryOutcome::Reset(if http2 {
-                ResetReason::RemoteReset
-            } else {
-                ResetReason::ConnectionTermination
-            })
-        } else {
-            TryOutcome::Response {
-                status: attempt.status,
-                grpc_status: None,
-                rate_limited: false,
-            }
-        };
+        let reset = attempt.fate.is_reset();
+        let outcome = self.outcome_of(&attempt);
         self.release_stream(attempt.edge, attempt.host);
-        let result = if reset {
-            TryResult::LocalFailure
-        } else {
-            TryResult::Status(attempt.status)
-        };
+        let result = Self::try_result(&attempt);
         self.on_try_result(now, attempt.edge, attempt.host, result, queue);
         let decided = self.decide(now, id, outcome, queue);
-        // A discarded answer has a body: it can only be ended by a reset.
+        // A discarded answer has a body: it can only be ended by a reset. A gRPC status in the
+        // headers comes without one.
         let end = match (reset, decided) {
+            (true, _) if attempt.fate == Fate::Refuse => StreamEnd::RefusedByPeer,
             (true, _) => StreamEnd::ResetByPeer,
-            (false, Decided::Retry) => StreamEnd::ResetByUs,
-            (false, Decided::End(_)) => StreamEnd::Complete,
+            (false, Decided::Retry) if grpc::kept(attempt.status).is_none() => StreamEnd::ResetByUs,
+            (false, _) => StreamEnd::Complete,
         };
         self.leave_connection(now, &attempt, end, queue);
         self.conclude(now, id, outcome, decided, queue);
+    }
+
+    /// How a try ended that came back.
+    #[inline]
+    pub(super) fn outcome_of(&self, attempt: &Attempt) -> TryOutcome {
+        match attempt.fate {
+            Fate::Reset | Fate::Refuse => {
+                let cluster = self.edges[attempt.edge as usize].cluster;
+                let http2 = self.plan.clusters[cluster as usize].http2;
+                TryOutcome::Reset(match (attempt.fate, http2) {
+                    (_, false) => ResetReason::ConnectionTermination,
+                    (Fate::Refuse, true) => ResetReason::RemoteRefusedStream,
+                    (_, true) => ResetReason::RemoteReset,
+                })
+            }
+            Fate::Listed(entry) => self.listed_outcome(attempt, entry),
+            _ => match grpc::kept(attempt.status) {
+                None => TryOutcome::status(attempt.status),
+                grpc_status => TryOutcome::Response {
+                    status: 200,
+                    grpc_status,
+                    rate_limited: false,
+                    named_header: false,
+                    asked: None,
+                },
+            },
+        }
+    }
+
+    /// An answer with headers: what the retry policy reads in them.
+    #[cold]
+    fn listed_outcome(&self, attempt: &Attempt, entry: u16) -> TryOutcome {
+        let app = self.plan.pods[attempt.pod as usize].app;
+        let headers = &self.plan.apps[app as usize].error_headers[entry as usize];
+        let route = &self.plan.routes[self.calls[attempt.call as usize].route as usize];
+        let status = grpc::http(attempt.status);
+        let rare = route.rare.as_deref();
+        TryOutcome::Response {
+            status,
+            grpc_status: grpc::kept(attempt.status),
+            rate_limited: headers.get("x-envoy-ratelimited").is_some(),
+            named_header: rare.is_some_and(|r| r.retriable.any_of_response(status, headers)),
+            asked: (route.retry.as_deref()).and_then(|policy| asked_wait(policy, headers)),
+        }
+    }
+
+    /// What outlier detection makes of it.
+    #[inline]
+    pub(super) fn try_result(attempt: &Attempt) -> TryResult {
+        match (attempt.fate, grpc::kept(attempt.status)) {
+            (Fate::Reset | Fate::Refuse, _) => TryResult::LocalFailure,
+            (_, None) => TryResult::Status(attempt.status),
+            (_, Some(status)) => TryResult::Status(grpc::to_http(status)),
+        }
     }
 
     /// Breaker and balancer forget the stream.
@@ -325,11 +367,13 @@ impl<T: Trail> World<'_, T> {
         let pool = &mut self.pools[pool_id as usize];
         let stats = &mut self.record.slots[edge.slot as usize].stats;
         match (end, cluster.http2) {
-            (StreamEnd::Complete, _) => {}
+            (StreamEnd::Complete, _) | (StreamEnd::RefusedByPeer, true) => {}
             (StreamEnd::ResetByUs, true) => stats.inc(Stat::RqTxReset),
             (StreamEnd::ResetByPeer, true) => stats.inc(Stat::RqRxReset),
             (StreamEnd::ResetByUs, false) => stats.inc(Stat::CxDestroyLocalWithActiveRq),
-            (StreamEnd::ResetByPeer, false) => stats.inc(Stat::CxDestroyRemoteWithActiveRq),
+            (StreamEnd::ResetByPeer | StreamEnd::RefusedByPeer, false) => {
+                stats.inc(Stat::CxDestroyRemoteWithActiveRq);
+            }
         }
         if end != StreamEnd::Complete && !cluster.http2 {
             self.connections.close(attempt.connection, pool);
@@ -378,4 +422,6 @@ pub(super) enum StreamEnd {
     ResetByUs,
     /// The server gave it up.
     ResetByPeer,
+    /// The server would not begin it.
+    RefusedByPeer,
 }

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::build_route::Routes;
-use super::plan::{App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, flat_targets};
+use super::plan::{
+    App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, RepeatPlan, flat_targets,
+};
 use super::resolve::Resolver;
-use crate::config::scenario::{Model, Scenario, StepSpec, WorkloadModel};
+use crate::config::scenario::{AppRetries, Model, Scenario, StepSpec, WorkloadModel};
 use crate::diagnostic::{Class, Diagnostic, Place};
+use crate::http::Headers;
 use crate::network::Distances;
 use crate::units::{Fraction, Origin};
 use crate::workload::Limits;
@@ -171,7 +174,11 @@ impl<'a> Builder<'a> {
             cumulated += error.rate.ppm();
             (Fraction::from_ppm(cumulated), error.kind)
         });
+        let error_headers: Vec<Headers> = (behaviour.errors.iter())
+            .map(|e| e.headers.iter().map(|(n, v)| (&**n, &**v)).collect())
+            .collect();
         let mut calls = Vec::new();
+        let mut call_retries = Vec::new();
         let mut steps = Vec::new();
         for step in &behaviour.calls {
             let specs = match step {
@@ -182,6 +189,7 @@ impl<'a> Builder<'a> {
                 on_error: c.on_error,
                 timeout: c.timeout,
             }));
+            call_retries.extend(specs.iter().map(|c| repeat_plan(c.retries.as_ref())));
             steps.push(calls.len() as u32);
         }
         App {
@@ -192,10 +200,12 @@ impl<'a> Builder<'a> {
             },
             service_time: behaviour.service_time.sampler(),
             errors: errors.collect(),
+            error_headers,
             connections: behaviour.connections,
             status: behaviour.status,
             steps,
             calls,
+            call_retries,
             pods: Vec::new(),
             is_assumed: written.is_none(),
             is_external: false,
@@ -302,6 +312,7 @@ impl<'a> Builder<'a> {
             prefixes: self.prefixes,
             distances: self.distances,
             workers: self.model.proxy_concurrency.max(1),
+            tick: self.model.proxy_timer_tick,
             edge_bases,
             edge_count,
         }
@@ -360,6 +371,15 @@ impl<'a> Builder<'a> {
             )
         })
     }
+}
+
+/// Retries of an application itself.
+pub(super) fn repeat_plan(retries: Option<&AppRetries>) -> Option<RepeatPlan> {
+    let retries = retries.filter(|r| r.attempts > 0)?;
+    Some(RepeatPlan {
+        attempts: retries.attempts,
+        backoff: retries.backoff.sampler(),
+    })
 }
 
 /// The name within edit distance 3, nearest first.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::build::Builder;
 use super::plan::{ClusterPlan, Connect, HostPlan, InboundPlan, NIL, Slot};
 use super::upstream::{HostRef, Upstream};
-use crate::config::scenario::Connections;
+use crate::config::scenario::{Connections, ErrorKind};
 use crate::data_plane::{HostSet, LbView};
 use crate::xds::cluster::{Thresholds, Upstream as Protocol};
 use crate::xds::endpoint::localize;
 use crate::xds::listener::MtlsMode;
+use crate::xds::route::RetryOn;
 use crate::xds::{Locality, Name, ProxyKind, WorkloadId};
 
 /// Identifies a slot.
@@ -97,7 +98,14 @@ impl super::build_route::Routes {
         let unlimited = limits.max_connections == none.max_connections
             && limits.max_pending_requests == none.max_pending_requests
             && limits.max_requests == none.max_requests;
-        if unlimited {
+        let server = &builder.apps[app as usize];
+        let has = |kind: ErrorKind| server.errors.iter().any(|(_, k)| *k == kind);
+        let refuses = has(ErrorKind::Refuse);
+        let resets = RetryOn::RESET
+            .with(RetryOn::SERVER_ERROR)
+            .with(RetryOn::GATEWAY_ERROR);
+        let retries = inbound.retry.as_ref().is_some_and(|r| r.on.any_of(resets));
+        if unlimited && !refuses && !(retries && has(ErrorKind::Reset)) {
             return NIL;
         }
         let streams = if http2 {
@@ -116,6 +124,8 @@ impl super::build_route::Routes {
             app,
             cluster: cluster.clone(),
             thresholds: limits.clone(),
+            retry: inbound.retry.clone().map(Box::new),
+            refuses,
             streams,
             slot: NIL,
             gates: NIL,

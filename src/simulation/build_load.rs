@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::build::{Builder, DRAWN, nearest};
+use super::build::{Builder, DRAWN, nearest, repeat_plan};
 use super::build_route::Routes;
 use super::plan::{DrawnValue, LoadPlan, MixPlan, NIL};
 use super::resolve::RequestClass;
@@ -63,6 +63,7 @@ impl Builder<'_> {
             mix_total: mix.iter().map(|m| m.weight).sum(),
             mix,
             timeout: load.timeout,
+            retries: repeat_plan(load.retries.as_ref()),
             outside,
         })
     }

@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 
 use super::build::{Builder, DRAWN};
 use super::build_cluster::Slots;
+use super::build_policy::Policy;
 use super::plan::{ActionPlan, HashPart, InboundPlan, MirrorPlan, RoutePlan, Row, WeightedPlan};
 use super::resolve::{RequestClass, Resolved};
-use crate::data_plane::NoTrail;
 use crate::data_plane::hash_policy::{Downstream, request_hash};
 use crate::data_plane::mutate::upstream_request;
 use crate::data_plane::retry::passes_success;
-use crate::data_plane::timeout::Timeouts;
+use crate::data_plane::{NoTrail, envoy_headers};
 use crate::http::{Details, Flags, Headers};
 use crate::units::{Origin, SimDuration};
+use crate::xds::listener::HttpConnectionManager;
 use crate::xds::route::{Action, HashPolicy, Route, WeightedCluster};
 use crate::xds::snapshot::RouteConfigId;
 use crate::xds::{Name, ProxyKind, WorkloadId};
@@ -77,7 +78,9 @@ impl Routes {
             return self.without_proxy(builder, id, sender);
         };
         match builder.resolver.resolve(tables, sender.class, &mut NoTrail) {
-            Resolved::Http { route, at, .. } => self.http(builder, id, sender, route, at),
+            Resolved::Http { route, at, hcm, .. } => {
+                self.http(builder, id, sender, (route, hcm), at)
+            }
             Resolved::NoRoute => self.local(sender, 404, Flags::NR, Details::RouteNotFound),
             Resolved::Closed => self.local(sender, 0, Flags::UH, Details::NoHealthyUpstream),
             Resolved::Tcp(clusters) => self.tcp(builder, id, sender, &clusters),
@@ -109,16 +112,22 @@ impl Routes {
         builder: &mut Builder<'_>,
         id: u32,
         sender: &Sender<'_>,
-        route: &Route,
+        (route, hcm): (&Route, &HttpConnectionManager),
         at: (RouteConfigId, usize, usize),
     ) -> RoutePlan {
         let forward = match &route.action {
             Action::Forward(forward) => forward,
-            Action::Redirect(redirect) => return self.direct(sender, route, redirect.status),
-            Action::Direct(direct) => return self.direct(sender, route, direct.status),
+            Action::Redirect(redirect) => {
+                return self.direct(sender, (route, hcm), redirect.status);
+            }
+            Action::Direct(direct) => return self.direct(sender, (route, hcm), direct.status),
             Action::Unusable => return self.local(sender, 404, Flags::NR, Details::RouteNotFound),
         };
-        let view = sender.class.view();
+        let policy = Policy::of(forward, hcm, sender.class);
+        // Obeyed or not, `x-envoy-*` of the client never goes further.
+        let mut class = sender.class.clone();
+        envoy_headers::remove(&mut class.headers);
+        let view = class.view();
         let mut clusters = Vec::with_capacity(forward.clusters.len());
         let mut sent_classes = Vec::with_capacity(forward.clusters.len());
         for (index, weighted) in forward.clusters.iter().enumerate() {
@@ -149,26 +158,21 @@ impl Routes {
             plan.hash = hash_parts(&forward.hash, &sent_classes[index]);
             clusters.push(plan);
         }
-        let timeouts = Timeouts::of_request(
-            forward.timeout,
-            forward.retry.as_ref().and_then(|r| r.per_try_timeout),
-            sender.class.headers.get("content-type"),
-            sender.class.headers.get("grpc-timeout"),
-        );
         let mirrors = forward
             .mirrors
             .iter()
             .map(|m| MirrorPlan {
                 fraction: m.fraction,
-                shadows: self.shadows(builder, sender, timeouts.route, &m.cluster, &sent_classes),
+                shadows: self.shadows(builder, sender, policy.timeout, &m.cluster, &sent_classes),
             })
             .collect();
         RoutePlan {
             fault: route.fault.clone(),
-            timeout: timeouts.route,
-            per_try_timeout: timeouts.per_try,
-            retry: forward.retry.clone().map(Box::new),
-            success_passes: forward.retry.as_ref().is_none_or(passes_success),
+            timeout: policy.timeout,
+            per_try_timeout: policy.per_try_timeout,
+            success_passes: policy.retry.as_deref().is_none_or(passes_success),
+            retry: policy.retry,
+            rare: policy.rare,
             mirrors,
             row: self.row(sender, "-", "-"),
             path: sender.class.url.path.to_string(),
@@ -178,8 +182,14 @@ impl Routes {
     }
 
     /// A redirect or direct response; the fault filter comes before it.
-    fn direct(&mut self, sender: &Sender<'_>, route: &Route, status: u16) -> RoutePlan {
+    fn direct(
+        &mut self,
+        sender: &Sender<'_>,
+        (route, hcm): (&Route, &HttpConnectionManager),
+        status: u16,
+    ) -> RoutePlan {
         RoutePlan {
+            rare: Policy::of_answered(hcm, sender.class).rare,
             fault: route.fault.clone(),
             ..self.local(sender, status, Flags::NONE, Details::DirectResponse)
         }
@@ -276,6 +286,7 @@ pub(super) fn placeholder() -> RoutePlan {
         timeout: None,
         per_try_timeout: None,
         retry: None,
+        rare: None,
         mirrors: Vec::new(),
         row: 0,
         path: String::new(),

@@ -182,7 +182,10 @@ impl<T: Trail> World<'_, T> {
             self.unlink_pending(first);
             failed.push_back(first);
         }
+        // They leave one by one: a retry budget still counts those whose turn has not come.
+        self.edges[edge_id as usize].breakers.pending += failed.len() as u32;
         while let Some(call) = failed.pop_front() {
+            self.edges[edge_id as usize].breakers.pending -= 1;
             self.record.slots[slot]
                 .stats
                 .inc(Stat::RqPendingFailureEject);

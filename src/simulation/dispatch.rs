@@ -39,13 +39,16 @@ impl<T: Trail> Model for World<'_, T> {
             Kind::ConnectionTimedOut => {
                 self.on_connection_failed(now, index, event.generation(), true, queue);
             }
-            Kind::AttemptTimedOut => self.on_attempt_timed_out(now, index, queue),
-            Kind::RequestTimedOut => self.on_request_timed_out(now, index, queue),
+            Kind::AttemptTimedOut => self.on_attempt_timed_out(now, event, queue),
+            Kind::RequestTimedOut => self.on_request_timed_out(now, event, queue),
             Kind::ApplicationTimedOut => self.on_application_timed_out(now, index, queue),
             Kind::OutlierSweep => self.on_outlier_sweep(now, index, queue),
             Kind::HealthMerged => self.on_health_merged(now, index),
             Kind::ReachedGateway => self.on_reached_gateway(now, index, event.generation(), queue),
             Kind::ReachedOutside => self.on_reached_outside(now, index, event.generation(), queue),
+            Kind::StreamTimedOut => self.on_stream_timed_out(now, index, event.generation(), queue),
+            Kind::InboundBackoffElapsed => self.on_inbound_backoff_elapsed(now, index, queue),
+            Kind::ApplicationTriesAgain => self.on_application_tries_again(now, index, queue),
             Kind::WarmUpOver => self.on_warm_up_over(now),
         }
     }

@@ -40,9 +40,15 @@ pub(crate) enum Kind {
     ReachedOutside,
     /// Counting begins.
     WarmUpOver,
+    /// A limit on a stream (index: call).
+    StreamTimedOut,
+    /// A server's sidecar's back-off is over (index: attempt).
+    InboundBackoffElapsed,
+    /// An application repeats a request (index: repeat).
+    ApplicationTriesAgain,
 }
 
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 21] = [
     Kind::Arrival,
     Kind::UserReady,
     Kind::ReachedGateway,
@@ -61,6 +67,9 @@ const KINDS: [Kind; 18] = [
     Kind::HealthMerged,
     Kind::ReachedOutside,
     Kind::WarmUpOver,
+    Kind::StreamTimedOut,
+    Kind::InboundBackoffElapsed,
+    Kind::ApplicationTriesAgain,
 ];
 
 /// Bits of a generation.

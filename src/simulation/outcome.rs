@@ -3,7 +3,7 @@
 use super::plan::{ActionPlan, NIL, Plan};
 use super::world::World;
 use crate::data_plane::Trail;
-use crate::http::Flags;
+use crate::http::{Flags, grpc};
 use crate::observe::record::{
     ClientRecord, ClusterRecord, EdgeRecord, Ended, EndpointRecord, Headline, Record,
     RequestRecord, Series, SeriesPoint, WorkloadRecord,
@@ -87,7 +87,10 @@ impl Outcome {
         digest.add(world.record.hops);
         for slot in &world.record.slots {
             for stat in Stat::ALL {
-                digest.add(slot.stats.get(*stat));
+                let value = slot.stats.get(*stat);
+                if value > 0 || !Stat::RARE.contains(stat) {
+                    digest.add(value);
+                }
             }
         }
         for pod in &world.record.pods {
@@ -197,7 +200,7 @@ fn clients(plan: &Plan, outcomes: &[Outcome]) -> Vec<ClientRecord> {
                 client.started += counts.started;
                 client.requests += counts.ended;
                 client.in_flight += counts.started.saturating_sub(counts.ended);
-                add_text(&mut client.statuses, &counts.statuses);
+                add_statuses(&mut client.statuses, &counts.statuses);
                 add_text(&mut client.flags, &counts.flags);
                 for (tries, n) in counts.attempts.sorted() {
                     *client.attempts.entry(tries).or_insert(0) += n;
@@ -250,6 +253,12 @@ fn add_text<K: Copy + Ord + std::fmt::Display>(
 ) {
     for (key, n) in counts.sorted() {
         *into.entry(key.to_string()).or_insert(0) += n;
+    }
+}
+
+fn add_statuses(into: &mut std::collections::BTreeMap<String, u64>, counts: &Tally<u16>) {
+    for (status, n) in counts.sorted() {
+        *into.entry(grpc::shown(status)).or_insert(0) += n;
     }
 }
 
@@ -349,7 +358,7 @@ fn edges(plan: &Plan, outcomes: &[Outcome]) -> Vec<EdgeRecord> {
             let counts = &outcome.record.rows[index];
             edge.requests += counts.requests;
             edge.attempts += counts.attempts;
-            add_text(&mut edge.statuses, &counts.statuses);
+            add_statuses(&mut edge.statuses, &counts.statuses);
             let mut flags = counts.flags.clone();
             if counts.requests > flags.total() {
                 flags.add(Flags::NONE, counts.requests - flags.total());
@@ -443,11 +452,12 @@ fn request(plan: &Plan, replication: u32, end: &RootEnd) -> RequestRecord {
         number: end.number,
         at: end.at,
         duration: end.duration,
-        status: end.status,
+        status: grpc::http(end.status),
         flags: end.flags.to_string(),
         details: end.details.to_string(),
         cluster: chosen
-            .filter(|_| route.has_proxy)
+            // An unknown cluster is none (`%UPSTREAM_CLUSTER_RAW%` is `-`).
+            .filter(|c| route.has_proxy && c.slot != NIL)
             .map_or_else(String::new, |c| c.name.to_string()),
         workload: pod
             .filter(|_| end.answered)

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use super::resolve::RequestClass;
 use super::sidecar::Gate;
 use crate::config::scenario::{Connections, ErrorKind, LoadStyle, OnError};
+use crate::data_plane::header_match::HeaderRules;
+use crate::data_plane::timeout::StreamLimit;
 use crate::data_plane::{HostSet, LbView};
 use crate::engine::Sampler;
-use crate::http::{Details, Flags};
+use crate::http::{Details, Flags, Headers};
 use crate::network::{Distances, Link};
 use crate::units::{Fraction, SimDuration};
 use crate::workload::Limits;
@@ -57,6 +59,8 @@ pub struct Plan {
     pub(crate) prefixes: Vec<Name>,
     pub(crate) distances: Distances,
     pub(crate) workers: u32,
+    /// Tick of the proxies' timers; zero: exact.
+    pub(crate) tick: SimDuration,
     /// Number of client slots per pod: `edges` is laid out by it.
     pub(crate) edge_bases: Vec<u32>,
     pub(crate) edge_count: usize,
@@ -78,6 +82,8 @@ pub(crate) struct LoadPlan {
     pub(crate) mix: Vec<MixPlan>,
     pub(crate) mix_total: u64,
     pub(crate) timeout: Option<SimDuration>,
+    /// The client's own retries.
+    pub(crate) retries: Option<RepeatPlan>,
     /// The client stands outside: the way to each of its gateway pods. Empty when it does not.
     pub(crate) outside: Vec<Link>,
 }
@@ -121,11 +127,15 @@ pub(crate) struct App {
     pub(crate) service_time: Sampler,
     /// Cumulated shares.
     pub(crate) errors: Vec<(Fraction, ErrorKind)>,
+    /// Response headers of those entries; empty when none has any.
+    pub(crate) error_headers: Vec<Headers>,
     pub(crate) connections: Connections,
     pub(crate) status: u16,
     /// Ends of the steps in `calls`.
     pub(crate) steps: Vec<u32>,
     pub(crate) calls: Vec<CallPlan>,
+    /// The application's own retries of those calls; empty when none is retried.
+    pub(crate) call_retries: Vec<Option<RepeatPlan>>,
     pub(crate) pods: Vec<u32>,
     /// Written in the Model, or assumed.
     pub(crate) is_assumed: bool,
@@ -133,11 +143,26 @@ pub(crate) struct App {
     pub(crate) is_external: bool,
 }
 
+impl App {
+    /// True when this entry of its errors has response headers.
+    pub(crate) fn has_headers(&self, entry: usize) -> bool {
+        self.error_headers.get(entry).is_some_and(|h| !h.is_empty())
+    }
+}
+
 /// The caller's side of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallPlan {
     pub(crate) on_error: OnError,
     pub(crate) timeout: Option<SimDuration>,
+}
+
+/// Retries that an application makes itself.
+#[derive(Clone, Debug)]
+pub(crate) struct RepeatPlan {
+    /// Tries beyond the first.
+    pub(crate) attempts: u32,
+    pub(crate) backoff: Sampler,
 }
 
 /// One pod.
@@ -198,7 +223,7 @@ pub(crate) enum Connect {
     TlsFails,
 }
 
-/// An inbound cluster that limits something.
+/// An inbound cluster that limits something, or in front of an application that may refuse.
 #[derive(Clone, Debug)]
 pub(crate) struct InboundPlan {
     /// Workload whose pods have it.
@@ -206,6 +231,10 @@ pub(crate) struct InboundPlan {
     /// `inbound|8080||`.
     pub(crate) cluster: Name,
     pub(crate) thresholds: Thresholds,
+    /// Retries of the inbound route.
+    pub(crate) retry: Option<Box<RetryPolicy>>,
+    /// The application refuses some connections.
+    pub(crate) refuses: bool,
     /// Requests that a connection to the application carries at once.
     pub(crate) streams: u32,
     pub(crate) slot: u32,
@@ -236,6 +265,7 @@ pub(crate) struct RoutePlan {
     pub(crate) retry: Option<Box<RetryPolicy>>,
     /// No answer below 400 interests the policy.
     pub(crate) success_passes: bool,
+    pub(crate) rare: Option<Box<Rare>>,
     pub(crate) mirrors: Vec<MirrorPlan>,
     /// Row for answers without an upstream.
     pub(crate) row: u32,
@@ -247,6 +277,23 @@ pub(crate) struct RoutePlan {
     pub(crate) is_shadow: bool,
     /// Some cluster of it has pods of more than one workload or port.
     pub(crate) several_targets: bool,
+}
+
+/// What few routes have, apart from what every request looks at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rare {
+    /// A gRPC request: answers of proxies carry a gRPC status.
+    pub(crate) grpc: bool,
+    /// `retriable_headers` of its policy.
+    pub(crate) retriable: HeaderRules,
+    /// Per-try timeouts start another try instead of ending one.
+    pub(crate) hedges: bool,
+    /// The shorter one of the two per-try timeouts is the idle one.
+    pub(crate) per_try_idle: bool,
+    /// A limit of the connection manager.
+    pub(crate) stream: Option<StreamLimit>,
+    /// Timeouts answer 204.
+    pub(crate) alt_response: bool,
 }
 
 /// A mirror of a route.

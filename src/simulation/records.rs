@@ -21,7 +21,8 @@ pub(super) const TRIED_MAX: usize = 16;
 pub(super) enum Parent {
     /// A load; `user` is `NIL` for open loops.
     Root { load: u32, user: u32 },
-    /// The application of an attempt, with the number of the call.
+    /// The application of an attempt, with the number of the call and which of the application's
+    /// own tries it is (`app_retry.rs`).
     Attempt { attempt: u32, call: u32 },
     /// Nobody: a mirrored copy.
     Shadow,
@@ -122,10 +123,21 @@ impl Call {
 pub(super) enum Fate {
     /// Answer; `None` is the ordinary status after the calls.
     Answer(Option<u16>),
+    /// Answer as this entry of the application's errors says: it has headers.
+    Listed(u16),
     /// Close the connection.
     Reset,
+    /// Refuse the stream (HTTP/2), else close the connection.
+    Refuse,
     /// Never answer.
     Hang,
+}
+
+impl Fate {
+    /// No answer, but an end.
+    pub(super) const fn is_reset(self) -> bool {
+        matches!(self, Self::Reset | Self::Refuse)
+    }
 }
 
 /// One try at one pod. Lives on when its call gave up: servers keep working.
@@ -264,6 +276,7 @@ pub(super) struct Keys {
     pub(super) think: u64,
     pub(super) child: u64,
     pub(super) attempt: u64,
+    pub(super) again: u64,
 }
 
 impl Keys {
@@ -287,6 +300,7 @@ impl Keys {
             think: key("think"),
             child: key("call"),
             attempt: key("try"),
+            again: key("application-retry"),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::world::{Call, Parent, State, World};
 use crate::data_plane::fault::{decide_abort, decide_delay};
 use crate::data_plane::{Reason, Trail};
 use crate::engine::Queue;
-use crate::http::{Details, Flags};
+use crate::http::{Details, Flags, grpc};
 use crate::units::SimTime;
 use crate::units::hash::xxhash64;
 use crate::xds::route::{AbortStatus, Fault};
@@ -63,7 +63,11 @@ impl<T: Trail> World<'_, T> {
     #[inline(always)]
     pub(super) fn enter_proxy(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let call = &self.calls[id as usize];
-        match &self.plan.routes[call.route as usize].fault {
+        let route = &self.plan.routes[call.route as usize];
+        if route.rare.is_some() {
+            self.limit_stream(id, queue);
+        }
+        match &route.fault {
             None => self.route_request(now, id, queue),
             Some(fault) => self.fault_delay(now, id, fault, queue),
         }
@@ -87,6 +91,20 @@ impl<T: Trail> World<'_, T> {
                 self.note(id, || Reason::FaultNot { delay: true });
             }
             self.fault_abort(now, id, queue);
+        }
+    }
+
+    /// Starts the connection manager's own timer of the stream.
+    #[cold]
+    fn limit_stream(&mut self, id: u32, queue: &mut Queue<Event>) {
+        let call = &self.calls[id as usize];
+        let lanes = &self.side.stream_lanes;
+        if let Some(lane) = lanes.get(call.route as usize).copied().flatten() {
+            // Never cancelled: one that comes late finds another generation.
+            queue.arm(
+                lane,
+                Event::stamped(Kind::StreamTimedOut, id, call.generation),
+            );
         }
     }
 
@@ -114,7 +132,7 @@ impl<T: Trail> World<'_, T> {
             self.note(id, || Reason::FaultAbort { status });
             let http = match status {
                 AbortStatus::Http(status) => status,
-                AbortStatus::Grpc(_) => 200,
+                AbortStatus::Grpc(status) => grpc::in_headers(status),
             };
             self.finish(now, id, http, Flags::FI, Details::FaultFilterAbort, queue);
         } else {

@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::data_plane::envoy_headers::{self, in_block};
 use crate::data_plane::{RequestView, RouteDecision, Router, Trail};
 use crate::http::{Headers, Url};
-use crate::xds::listener::{ChainKind, ChainMatch};
+use crate::xds::listener::{ChainKind, ChainMatch, HttpConnectionManager};
 use crate::xds::snapshot::{RouteConfigId, ServiceId};
-use crate::xds::{Listener, Name, PodId, ProxyKind, ProxyTables, Route, Snapshot, VirtualHost};
+use crate::xds::{
+    FilterChain, Listener, Name, PodId, ProxyKind, ProxyTables, Route, Snapshot, VirtualHost,
+};
 
 /// DNS domain of the cluster in search paths.
 const DOMAIN: &str = "cluster.local";
@@ -66,6 +69,8 @@ pub enum Resolved<'a> {
         vhost: &'a VirtualHost,
         /// The route.
         route: &'a Route,
+        /// Settings of the connection manager.
+        hcm: &'a HttpConnectionManager,
         /// Route configuration and indexes, for compiled patterns.
         at: (RouteConfigId, usize, usize),
     },
@@ -143,10 +148,10 @@ impl<'a> Resolver<'a> {
                 Resolved::Closed
             };
         };
-        match chain {
+        match &chain.kind {
             ChainKind::Tcp(clusters) => Resolved::Tcp(clusters.clone()),
             ChainKind::Http(config) | ChainKind::HttpsTerminate(config) => {
-                self.route(*config, class, trail)
+                self.route(*config, &chain.hcm, class, trail)
             }
         }
     }
@@ -159,7 +164,7 @@ impl<'a> Resolver<'a> {
     ) -> Option<RouteConfigId> {
         let tls = &*class.url.scheme == "https";
         let ports = self.listening_ports(tables, class);
-        match find_chain(tables, &self.addresses(tables, class), &ports, class, tls)? {
+        match &find_chain(tables, &self.addresses(tables, class), &ports, class, tls)?.kind {
             ChainKind::Http(config) | ChainKind::HttpsTerminate(config) => Some(*config),
             ChainKind::Tcp(_) => None,
         }
@@ -168,6 +173,7 @@ impl<'a> Resolver<'a> {
     fn route<T: Trail>(
         &mut self,
         id: RouteConfigId,
+        hcm: &'a HttpConnectionManager,
         class: &RequestClass,
         trail: &mut T,
     ) -> Resolved<'a> {
@@ -179,12 +185,23 @@ impl<'a> Resolver<'a> {
             bad_patterns.extend(bad);
             router
         });
-        match router.route(config, &class.view(), trail) {
+        // Headers that only internal requests may send are gone before routes are matched.
+        let mut stripped;
+        let mut seen = class;
+        if envoy_headers::are_there(&class.headers)
+            && !envoy_headers::is_internal(hcm, &class.headers, None)
+        {
+            stripped = class.clone();
+            envoy_headers::remove(&mut stripped.headers);
+            seen = &stripped;
+        }
+        match router.route(config, &seen.view(), trail) {
             RouteDecision::Route { vhost, route } => {
                 let host = &config.virtual_hosts[vhost];
                 Resolved::Http {
                     vhost: host,
                     route: &host.routes[route],
+                    hcm,
                     at: (id, vhost, route),
                 }
             }
@@ -238,7 +255,7 @@ fn find_chain<'a>(
     ports: &[u16],
     class: &RequestClass,
     tls: bool,
-) -> Option<&'a ChainKind> {
+) -> Option<&'a FilterChain> {
     let on_port = |l: &&Listener| ports.contains(&l.port);
     let exact = tables
         .listeners
@@ -266,31 +283,11 @@ fn find_chain<'a>(
         .chains
         .iter()
         .find(|chain| takes(&chain.matches, &chain.kind))
-        .map(|chain| &chain.kind)
 }
 
 fn sni_matches(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix('*') {
         Some(suffix) => host.ends_with(suffix),
         None => pattern.eq_ignore_ascii_case(host),
-    }
-}
-
-/// IPv4 address in a CIDR block (or equal text).
-fn in_block(block: &str, address: &str) -> bool {
-    let Some((network, bits)) = block.split_once('/') else {
-        return block == address;
-    };
-    let parse = |text: &str| text.parse::<std::net::Ipv4Addr>().ok().map(u32::from);
-    match (parse(network), parse(address), bits.parse::<u32>()) {
-        (Some(network), Some(address), Ok(bits)) if bits <= 32 => {
-            let mask = if bits == 0 {
-                0
-            } else {
-                u32::MAX << (32 - bits)
-            };
-            network & mask == address & mask
-        }
-        _ => false,
     }
 }

@@ -1,13 +1,15 @@
 //! A try has ended: tried again after a back-off, or the call's answer.
 
 use super::event::{Event, Kind};
+use super::plan::NIL;
 use super::world::{State, World};
 use crate::data_plane::retry::{
-    RetryDecision, RetryState, TryOutcome, is_plain_success, would_retry,
+    RetryDecision, RetryState, TryOutcome, Wait, Waits, is_plain_success, would_retry,
 };
+use crate::data_plane::timeout::lateness;
 use crate::data_plane::{Reason, Trail};
 use crate::engine::Queue;
-use crate::http::{Details, Flags};
+use crate::http::{Details, Flags, grpc};
 use crate::observe::Stat;
 use crate::units::SimTime;
 use crate::xds::route::RetryPolicy;
@@ -50,17 +52,22 @@ impl<T: Trail> World<'_, T> {
         }
         match route.retry.as_deref() {
             None => Decided::End(Flags::NONE),
-            Some(policy) => self.ask_policy(now, id, policy, outcome, queue),
+            Some(policy) => {
+                let wanted = would_retry(policy, &outcome, call.request_sent);
+                self.settle(now, id, policy, outcome, wanted, queue)
+            }
         }
     }
 
+    /// A retry is wanted or not: is it made?
     #[inline(never)]
-    fn ask_policy(
+    pub(super) fn settle(
         &mut self,
         now: SimTime,
         id: u32,
         policy: &RetryPolicy,
         outcome: TryOutcome,
+        wanted: bool,
         queue: &mut Queue<Event>,
     ) -> Decided {
         let plan = self.plan;
@@ -71,15 +78,18 @@ impl<T: Trail> World<'_, T> {
         let edge = &mut self.edges[call.edge as usize];
         let thresholds = &plan.clusters[edge.cluster as usize].thresholds;
         let stats = &mut self.record.slots[edge.slot as usize].stats;
-        let wanted = would_retry(policy, &outcome, call.request_sent);
         let draw = if wanted {
             Self::draws(call.key ^ u64::from(call.tries), self.keys.backoff).next_u64()
         } else {
             0
         };
-        let decision = call
-            .retry
-            .decide(policy, wanted, &mut edge.breakers, thresholds, draw);
+        let wait = Wait::of(&outcome);
+        // A try that has left its connection still counts for a retry budget.
+        let gone = u32::from(call.attempt == NIL);
+        edge.breakers.requests += gone;
+        let decision =
+            (call.retry).decide(policy, wanted, &mut edge.breakers, thresholds, wait, draw);
+        edge.breakers.requests -= gone;
         let decided = match decision {
             RetryDecision::No { was_success } => {
                 if was_success {
@@ -100,8 +110,9 @@ impl<T: Trail> World<'_, T> {
                     stats.discard(status);
                 }
                 call.state = State::Backoff;
+                let late = lateness(now, delay, plan.tick);
                 queue.push(
-                    now.after(delay),
+                    now.after(delay).after(late),
                     Event::stamped(Kind::BackoffElapsed, id, call.generation),
                 );
                 Decided::Retry
@@ -123,8 +134,18 @@ impl<T: Trail> World<'_, T> {
         queue: &mut Queue<Event>,
     ) {
         let Decided::End(extra) = decided else { return };
+        if !self.side.hedged.is_empty() && self.is_held_back(id, outcome, extra) {
+            return;
+        }
         let (status, flags, details) = match outcome {
-            TryOutcome::Response { status, .. } => (status, Flags::NONE, Details::ViaUpstream),
+            TryOutcome::Response {
+                status,
+                grpc_status,
+                ..
+            } => {
+                let kept = grpc_status.map_or(status, grpc::in_headers);
+                (kept, Flags::NONE, Details::ViaUpstream)
+            }
             TryOutcome::Reset(reason) => reason.reply(),
         };
         self.finish(now, id, status, flags.with(extra), details, queue);
@@ -143,7 +164,11 @@ impl<T: Trail> World<'_, T> {
             let slot = self.edges[call.edge as usize].slot as usize;
             let stats = &mut self.record.slots[slot].stats;
             stats.inc(Stat::RqRetry);
-            stats.inc(Stat::RqRetryBackoffExponential);
+            match call.retry.waits {
+                Waits::Exponential => stats.inc(Stat::RqRetryBackoffExponential),
+                Waits::RateLimited => stats.inc(Stat::RqRetryBackoffRatelimited),
+                Waits::NotAtAll => {}
+            }
             self.begin_try(now, id, queue);
         }
     }

@@ -6,10 +6,11 @@
 
 use super::event::Event;
 use super::plan::{Inbound, NIL};
-use super::world::{Fate, World};
+use super::world::{Attempt, Fate, World};
 use crate::data_plane::Trail;
 use crate::data_plane::circuit_breaker::Resource;
 use crate::data_plane::inbound::{Admit, InboundPool};
+use crate::data_plane::retry::ResetReason;
 use crate::engine::Queue;
 use crate::observe::Stat;
 use crate::units::SimTime;
@@ -51,7 +52,7 @@ impl<T: Trail> World<'_, T> {
                 }
             }
             Inbound::Denied => {
-                attempt.status = 403;
+                self.attempts[id as usize].status = self.sidecar_status(id, 403);
                 self.send_back(now, id, queue);
                 return;
             }
@@ -65,7 +66,7 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// The limits of the inbound cluster; true when they let the request pass now.
-    fn enter_gate(
+    pub(super) fn enter_gate(
         &mut self,
         now: SimTime,
         id: u32,
@@ -73,6 +74,7 @@ impl<T: Trail> World<'_, T> {
         queue: &mut Queue<Event>,
     ) -> bool {
         let plan = &self.plan.inbounds[inbound as usize];
+        let refused = self.is_refused(inbound, id);
         let attempt = &mut self.attempts[id as usize];
         let pod = &self.plan.pods[attempt.pod as usize];
         let gate_id = plan.gates + pod.ordinal;
@@ -80,11 +82,18 @@ impl<T: Trail> World<'_, T> {
         let stats = &mut self.record.slots[plan.slot as usize].stats;
         match gate.pool.arrive(&plan.thresholds, plan.streams) {
             Admit::Forward { opened } => {
-                stats.inc(Stat::RqTotal);
+                if !refused {
+                    stats.inc(Stat::RqTotal);
+                }
                 if opened {
                     stats.inc(Stat::RqPendingTotal);
                 }
                 attempt.gate = gate_id;
+                if refused {
+                    let reason = ResetReason::ConnectionRefused;
+                    self.on_inbound_failure(now, id, inbound, reason, queue);
+                    return false;
+                }
                 return true;
             }
             Admit::Wait => {
@@ -114,11 +123,19 @@ impl<T: Trail> World<'_, T> {
                 });
                 stats.complete(503);
                 self.record.apps[pod.app as usize].rejected += 1;
-                attempt.status = 503;
+                self.attempts[id as usize].status = self.sidecar_status(id, 503);
                 self.send_back(now, id, queue);
             }
         }
         false
+    }
+
+    /// The inbound plan that a try came through.
+    pub(super) fn inbound_of(&self, attempt: &Attempt) -> u32 {
+        match self.plan.targets[attempt.target as usize].inbound {
+            Inbound::Forward(inbound) => inbound,
+            Inbound::Direct | Inbound::Denied | Inbound::NoFilterChain => NIL,
+        }
     }
 
     /// The answer with this status (0: none) passes the sidecar; whoever waits at its gate goes in.
@@ -155,6 +172,12 @@ impl<T: Trail> World<'_, T> {
         loop {
             let next = self.next_at_gate(gate_id);
             self.record.slots[slot as usize].stats.inc(Stat::RqTotal);
+            let inbound = self.inbound_of(&self.attempts[next as usize]);
+            if self.is_refused(inbound, next) {
+                // It gives its place up again.
+                self.on_inbound_failure(now, next, inbound, ResetReason::ConnectionRefused, queue);
+                return;
+            }
             if self.admit(now, next, queue) {
                 return;
             }

@@ -6,44 +6,77 @@ use super::plan::NIL;
 use super::world::{Fate, State, World};
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::retry::{ResetReason, TryOutcome};
+use crate::data_plane::timeout::lateness;
+use crate::data_plane::trail::Timer;
 use crate::data_plane::{Reason, Trail};
 use crate::engine::{Queue, TimerId};
 use crate::http::{Details, Flags};
 use crate::observe::Stat;
-use crate::units::SimTime;
+use crate::units::{SimDuration, SimTime};
 
 impl<T: Trail> World<'_, T> {
-    pub(super) fn on_attempt_timed_out(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+    pub(super) fn on_attempt_timed_out(
+        &mut self,
+        now: SimTime,
+        event: Event,
+        queue: &mut Queue<Event>,
+    ) {
         let plan = self.plan;
+        let id = event.index();
         let call = &mut self.calls[id as usize];
-        call.try_timer = TimerId::NONE;
-        let (edge, host, route) = (call.edge, call.host, call.route);
+        let after = plan.routes[call.route as usize].per_try_timeout;
+        call.try_timer = put_off(now, event, after, plan.tick, queue);
+        if !call.try_timer.is_none() {
+            return;
+        }
+        let (edge, host) = (call.edge, call.host);
+        let route = &plan.routes[call.route as usize];
+        let after = route.per_try_timeout.unwrap_or_default();
+        let rare = route.rare.as_deref();
+        let idle = rare.is_some_and(|r| r.per_try_idle);
+        let (which, stat, reason) = if idle {
+            let stat = Stat::RqPerTryIdleTimeout;
+            (Timer::PerTryIdle, stat, ResetReason::LocalIdleReset)
+        } else {
+            (
+                Timer::PerTry,
+                Stat::RqPerTryTimeout,
+                ResetReason::LocalReset,
+            )
+        };
+        self.note(id, || Reason::Timeout { which, after });
+        if !idle && rare.is_some_and(|r| r.hedges) {
+            self.on_soft_timeout(now, id, queue);
+            return;
+        }
         let slot = self.edges[edge as usize].slot;
-        self.record.slots[slot as usize]
-            .stats
-            .inc(Stat::RqPerTryTimeout);
-        let after = plan.routes[route as usize]
-            .per_try_timeout
-            .unwrap_or_default();
-        self.note(id, || Reason::Timeout {
-            per_try: true,
-            after,
-        });
+        self.record.slots[slot as usize].stats.inc(stat);
         self.abandon_attempt(now, id, queue);
         self.on_try_result(now, edge, host, TryResult::Timeout, queue);
-        self.end_try(now, id, TryOutcome::Reset(ResetReason::LocalReset), queue);
+        self.end_try(now, id, TryOutcome::Reset(reason), queue);
     }
 
-    pub(super) fn on_request_timed_out(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+    pub(super) fn on_request_timed_out(
+        &mut self,
+        now: SimTime,
+        event: Event,
+        queue: &mut Queue<Event>,
+    ) {
         let plan = self.plan;
+        let id = event.index();
         let call = &mut self.calls[id as usize];
-        call.route_timer = TimerId::NONE;
-        let (edge, host, state, route) = (call.edge, call.host, call.state, call.route);
-        let after = plan.routes[route as usize].timeout.unwrap_or_default();
-        self.note(id, || Reason::Timeout {
-            per_try: false,
-            after,
-        });
+        let after = plan.routes[call.route as usize].timeout;
+        call.route_timer = put_off(now, event, after, plan.tick, queue);
+        if !call.route_timer.is_none() {
+            return;
+        }
+        let (edge, host, state) = (call.edge, call.host, call.state);
+        let after = after.unwrap_or_default();
+        let which = Timer::Route;
+        self.note(id, || Reason::Timeout { which, after });
+        if !self.side.hedged.is_empty() {
+            self.abandon_hedged(now, id, true, queue);
+        }
         let slot = self.edges[edge as usize].slot;
         match state {
             State::InFlight => {
@@ -65,6 +98,11 @@ impl<T: Trail> World<'_, T> {
         let call = &mut self.calls[id as usize];
         let attempt_id = std::mem::replace(&mut call.attempt, NIL);
         queue.cancel(std::mem::take(&mut call.try_timer));
+        self.abandon(now, attempt_id, queue);
+    }
+
+    /// A try that is nobody's newest any more.
+    pub(super) fn abandon(&mut self, now: SimTime, attempt_id: u32, queue: &mut Queue<Event>) {
         let attempt = self.attempts[attempt_id as usize];
         self.attempts[attempt_id as usize].call = NIL;
         self.release_stream(attempt.edge, attempt.host);
@@ -75,6 +113,39 @@ impl<T: Trail> World<'_, T> {
             self.leave_pod(now, attempt_id, queue);
             self.free_attempts.push(attempt_id);
         }
+    }
+
+    /// The connection manager ends the stream: nothing moved for too long, or it lasted too long.
+    /// The router learns of it like of a client that left: nothing is charged to the cluster.
+    #[cold]
+    pub(super) fn on_stream_timed_out(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        generation: u32,
+        queue: &mut Queue<Event>,
+    ) {
+        let call = &self.calls[id as usize];
+        let rare = self.plan.routes[call.route as usize].rare.as_deref();
+        let Some(limit) = rare.and_then(|r| r.stream) else {
+            return;
+        };
+        if call.generation != generation || matches!(call.state, State::Free | State::Returning) {
+            return;
+        }
+        let (which, flags, details) = if limit.idle {
+            (Timer::StreamIdle, Flags::SI, Details::StreamIdleTimeout)
+        } else {
+            (
+                Timer::StreamDuration,
+                Flags::NONE,
+                Details::MaxDurationTimeout,
+            )
+        };
+        let after = limit.after;
+        self.note(id, || Reason::Timeout { which, after });
+        self.leave_newest(now, id, queue);
+        self.finish(now, id, 504, flags, details, queue);
     }
 
     /// The application gave up waiting: the proxy sees its client leave.
@@ -108,4 +179,26 @@ impl<T: Trail> World<'_, T> {
             queue,
         );
     }
+}
+
+/// Where the proxies' clock is coarse a timer may have to wait for a tick; it does so once.
+fn put_off(
+    now: SimTime,
+    event: Event,
+    after: Option<SimDuration>,
+    tick: SimDuration,
+    queue: &mut Queue<Event>,
+) -> TimerId {
+    const WAITED: u32 = 1;
+    let after = after.unwrap_or_default();
+    if tick.is_zero() || event.generation() == WAITED || now.ns() < after.ns() {
+        return TimerId::NONE;
+    }
+    let armed = SimTime::from_ns(now.ns() - after.ns());
+    let late = lateness(armed, after, tick);
+    if late.is_zero() {
+        return TimerId::NONE;
+    }
+    let lane = queue.lane(late);
+    queue.arm(lane, Event::stamped(event.kind(), event.index(), WAITED))
 }

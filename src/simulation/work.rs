@@ -10,7 +10,9 @@ use super::plan::NIL;
 use super::world::{Attempt, Fate, Parent, World};
 use crate::config::scenario::ErrorKind;
 use crate::data_plane::Trail;
+use crate::data_plane::retry::ResetReason;
 use crate::engine::Queue;
+use crate::http::grpc;
 use crate::units::SimTime;
 use crate::workload::Admission;
 
@@ -78,10 +80,14 @@ impl<T: Trail> World<'_, T> {
         if !app.errors.is_empty() {
             let random = Self::draws(key, self.keys.error).next_u64();
             // Rates are cumulated: the first entry that is hit is the one drawn.
-            if let Some((_, kind)) = app.errors.iter().find(|(share, _)| share.hit(random)) {
-                attempt.fate = match kind {
-                    ErrorKind::Status(status) => Fate::Answer(Some(*status)),
+            if let Some(entry) = app.errors.iter().position(|(share, _)| share.hit(random)) {
+                attempt.fate = match app.errors[entry].1 {
+                    _ if app.has_headers(entry) => Fate::Listed(entry as u16),
+                    ErrorKind::Status(status) => Fate::Answer(Some(status)),
+                    ErrorKind::Grpc(status) => Fate::Answer(Some(grpc::in_headers(status))),
                     ErrorKind::Reset => Fate::Reset,
+                    // Nobody stands between the client's proxy and an application that refuses.
+                    ErrorKind::Refuse => Fate::Refuse,
                     ErrorKind::Hang => Fate::Hang,
                 };
             }
@@ -107,7 +113,16 @@ impl<T: Trail> World<'_, T> {
             Fate::Answer(None) if app.steps.is_empty() => self.answer(now, id, app.status, queue),
             Fate::Answer(None) => self.next_step(now, id, queue),
             Fate::Answer(Some(status)) => self.answer(now, id, status, queue),
-            Fate::Reset | Fate::Hang => self.answer(now, id, 0, queue),
+            Fate::Listed(entry) => {
+                let app = self.plan.pods[self.attempts[id as usize].pod as usize].app;
+                let status = match self.plan.apps[app as usize].errors[entry as usize].1 {
+                    ErrorKind::Grpc(status) => grpc::in_headers(status),
+                    ErrorKind::Status(status) => status,
+                    ErrorKind::Reset | ErrorKind::Refuse | ErrorKind::Hang => 0,
+                };
+                self.answer(now, id, status, queue);
+            }
+            Fate::Reset | Fate::Refuse | Fate::Hang => self.answer(now, id, 0, queue),
         }
     }
 
@@ -172,11 +187,19 @@ impl<T: Trail> World<'_, T> {
         self.attempts[id as usize].status = status;
         self.leave_pod(now, id, queue);
         let attempt = &mut self.attempts[id as usize];
-        if attempt.fate == Fate::Reset && attempt.behind_sidecar {
+        if attempt.fate.is_reset() && attempt.behind_sidecar {
             // The sidecar answers for an application that closed its connection (UC there).
             attempt.fate = Fate::Answer(None);
+            if attempt.gate != NIL {
+                let inbound = self.inbound_of(&self.attempts[id as usize]);
+                let reason = ResetReason::ConnectionTermination;
+                self.on_inbound_failure(now, id, inbound, reason, queue);
+                return;
+            }
             attempt.status = 503;
+            self.attempts[id as usize].status = self.sidecar_status(id, 503);
         }
+        let attempt = &self.attempts[id as usize];
         let status = attempt.status;
         self.leave_gate(now, id, status, queue);
         self.send(now, id, queue);

@@ -7,6 +7,7 @@ use super::plan::{NIL, Plan};
 pub(super) use super::records::{
     Attempt, Call, Edge, Fate, Keys, Lanes, LoadState, Parent, State, TRIED_MAX, User,
 };
+use super::side::Side;
 use super::sidecar::Gate;
 use crate::config::scenario::LoadStyle;
 use crate::data_plane::circuit_breaker::Breakers;
@@ -53,6 +54,7 @@ pub(super) struct World<'p, T: Trail> {
     pub(super) failed: VecDeque<u32>,
     pub(super) record: Recorder,
     pub(super) trail: T,
+    pub(super) side: Side,
     pub(super) counting: bool,
     pub(super) counting_from: SimTime,
     pub(super) roots_open: u64,
@@ -99,6 +101,7 @@ impl<'p, T: Trail> World<'p, T> {
             .iter()
             .map(|a| a.calls.iter().map(|c| lane(queue, c.timeout)).collect())
             .collect();
+        let side = Side::new(plan, |delay| queue.lane(delay));
         let load_lanes = plan.loads.iter().map(|l| lane(queue, l.timeout)).collect();
         let mut world = Self {
             plan,
@@ -126,6 +129,7 @@ impl<'p, T: Trail> World<'p, T> {
             failed: VecDeque::new(),
             record: Recorder::new(sizes, window(plan.duration), counting_from, keep),
             trail,
+            side,
             counting: plan.warm_up.is_zero(),
             counting_from,
             roots_open: 0,

@@ -13,6 +13,7 @@ pub mod health_check;
 pub mod listener;
 mod localize;
 pub mod outlier_detection;
+mod retry_policy;
 pub mod route;
 pub mod snapshot;
 

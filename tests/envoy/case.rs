@@ -17,6 +17,9 @@ use towtank::manifest::{Object, Source};
 use towtank::units::ObjectRef;
 use towtank::xds::Snapshot;
 
+/// Tick of the clock that Envoy's timers read where the recordings are made: a kernel with
+/// `CONFIG_HZ=250`, as most have.
+const TICK: &str = "4ms";
 /// Port of every pod.
 const PORT: u16 = 20080;
 
@@ -218,7 +221,7 @@ impl Head {
         "spec": {
             "network": {"sameZone": "20us", "sameRegion": "20us", "betweenRegions": "20us"},
             "defaults": {"serviceTime": "0.2ms", "concurrency": "unlimited", "queue": "unlimited"},
-            "proxy": {"concurrency": self.workers},
+            "proxy": {"concurrency": self.workers, "timerTick": TICK},
             "workloads": apps,
             "placement": placement,
         }})

@@ -7,9 +7,9 @@ use std::time::Duration;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderValue, Request, Response};
-use towtank::config::scenario::ErrorKind;
+use towtank::config::scenario::{AppError, ErrorKind};
 
-use crate::upstream::Server;
+use crate::upstream::{Server, is_trailers_only, lines};
 
 /// What a client that knows to speak HTTP/2 says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
@@ -61,19 +61,21 @@ async fn connection(server: Rc<Server>, stream: TcpStream) {
 async fn answer(server: &Server, request: &Request<RecvStream>, mut sender: Sender) {
     let (work, failure) = server.draw();
     tokio::time::sleep(work).await;
-    let status = match failure {
+    let status = match failure.map(|f| f.kind) {
         Some(ErrorKind::Reset) => return sender.send_reset(Reason::CANCEL),
+        Some(ErrorKind::Refuse) => return sender.send_reset(Reason::REFUSED_STREAM),
         Some(ErrorKind::Hang) => {
             while !server.over.load(std::sync::atomic::Ordering::SeqCst) {
                 tokio::time::sleep(TICK).await;
             }
             return;
         }
+        Some(ErrorKind::Grpc(_)) => 200,
         Some(ErrorKind::Status(status)) => status,
         None => server.app.status,
     };
     // A stream that its client has reset cannot be answered.
-    let _ = respond(request, &mut sender, status);
+    let _ = respond(request, &mut sender, status, failure);
 }
 
 /// An answer with a body; that of a gRPC call ends with `grpc-status: 0`.
@@ -81,6 +83,7 @@ fn respond(
     request: &Request<RecvStream>,
     sender: &mut Sender,
     status: u16,
+    failure: Option<&AppError>,
 ) -> Result<(), h2::Error> {
     let kind = request.headers().get("content-type");
     let grpc = kind.is_some_and(|k| k.as_bytes().starts_with(b"application/grpc"));
@@ -88,7 +91,13 @@ fn respond(
     if grpc {
         response = response.header("content-type", "application/grpc");
     }
+    for (name, value) in lines(failure) {
+        response = response.header(name, value);
+    }
     let response = response.body(()).expect("a status");
+    if is_trailers_only(failure) {
+        return sender.send_response(response, true).map(drop);
+    }
     let mut body = sender.send_response(response, false)?;
     if !grpc {
         return body.send_data(b"ok", true);

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use towtank::config::scenario::{Connections, ErrorKind, Model, WorkloadModel};
+use towtank::config::scenario::{AppError, Connections, ErrorKind, Model, WorkloadModel};
 use towtank::engine::{Draws, Sampler};
 use towtank::xds::{Snapshot, WorkloadId};
 
@@ -171,14 +171,24 @@ impl Server {
         while let Ok(Some(_)) = connection.receive() {
             let (work, failure) = self.draw();
             thread::sleep(work);
-            let status = match failure {
+            let status = match failure.map(|f| f.kind) {
                 // A closed connection; unread bytes would make the kernel send RST.
-                Some(ErrorKind::Reset) => return,
+                Some(ErrorKind::Reset | ErrorKind::Refuse) => return,
                 Some(ErrorKind::Hang) => return self.hang(&connection),
+                Some(ErrorKind::Grpc(_)) => 200,
                 Some(ErrorKind::Status(status)) => status,
                 None => self.app.status,
             };
-            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 2\r\n\r\nok");
+            let headers = lines(failure)
+                .iter()
+                .fold(String::new(), |all, (name, value)| {
+                    all + name + ": " + value + "\r\n"
+                });
+            // A gRPC status in the headers comes without a body.
+            let body = if is_trailers_only(failure) { "" } else { "ok" };
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 {status} x\r\n{headers}content-length: {length}\r\n\r\n{body}");
             if connection.send(answer.as_bytes()).is_err() {
                 return;
             }
@@ -186,7 +196,7 @@ impl Server {
     }
 
     /// A request came: how long it takes, and what goes wrong.
-    pub(crate) fn draw(&self) -> (Duration, Option<ErrorKind>) {
+    pub(crate) fn draw(&self) -> (Duration, Option<&AppError>) {
         self.hits.fetch_add(1, Ordering::SeqCst);
         let mut draws = self.draws.lock().expect("no thread panics here");
         let work = Duration::from_nanos(self.sampler.sample(&mut draws).ns());
@@ -196,7 +206,7 @@ impl Server {
             below += u64::from(error.rate.ppm());
             random < below
         });
-        (work, failure.map(|error| error.kind))
+        (work, failure)
     }
 
     /// Says nothing until the other side gives up or the case is over.
@@ -212,6 +222,26 @@ impl Server {
             }
         }
     }
+}
+
+/// A gRPC status in the headers of an answer without a body.
+pub(crate) fn is_trailers_only(failure: Option<&AppError>) -> bool {
+    matches!(failure.map(|f| f.kind), Some(ErrorKind::Grpc(_)))
+}
+
+/// Header lines of an answer, as the Model writes them.
+pub(crate) fn lines(failure: Option<&AppError>) -> Vec<(String, String)> {
+    let Some(failure) = failure else {
+        return Vec::new();
+    };
+    let written = failure.headers.iter();
+    let mut lines: Vec<_> = written
+        .map(|(n, v)| (n.to_string(), v.to_string()))
+        .collect();
+    if let ErrorKind::Grpc(status) = failure.kind {
+        lines.push(("grpc-status".to_owned(), status.to_string()));
+    }
+    lines
 }
 
 fn is_timeout(error: &io::Error) -> bool {

@@ -1,10 +1,13 @@
 //! Promises of retries: the measured matrix, back-off windows, limits (Envoy 1.40).
 
 use towtank::data_plane::circuit_breaker::Breakers;
-use towtank::data_plane::retry::{ResetReason, RetryDecision, RetryState, TryOutcome, would_retry};
+use towtank::data_plane::retry::{
+    ResetReason, RetryDecision, RetryState, TryOutcome, Wait, Waits, asked_wait, would_retry,
+};
+use towtank::http::Headers;
 use towtank::units::{Fraction, Origin, SimDuration};
 use towtank::xds::cluster::Thresholds;
-use towtank::xds::route::{RetryOn, RetryPolicy};
+use towtank::xds::route::{RateLimitedBackoff, ResetHeader, RetryOn, RetryPolicy};
 
 fn policy(words: &str) -> RetryPolicy {
     let set = words
@@ -31,11 +34,7 @@ fn policy(words: &str) -> RetryPolicy {
 }
 
 fn answer(status: u16) -> TryOutcome {
-    TryOutcome::Response {
-        status,
-        grpc_status: None,
-        rate_limited: false,
-    }
+    TryOutcome::status(status)
 }
 
 /// The columns of the measured matrix.
@@ -144,6 +143,8 @@ fn other_words_look_at_their_own_field_only() {
         status: 200,
         grpc_status: Some(status),
         rate_limited: false,
+        named_header: false,
+        asked: None,
     };
     for (word, code) in [
         ("cancelled", 1),
@@ -163,6 +164,8 @@ fn other_words_look_at_their_own_field_only() {
         status: 503,
         grpc_status: None,
         rate_limited: true,
+        named_header: false,
+        asked: None,
     };
     assert!(!would_retry(
         &policy("5xx,retriable-status-codes"),
@@ -179,7 +182,7 @@ fn decide(
     breakers: &mut Breakers,
     limits: &Thresholds,
 ) -> RetryDecision {
-    state.decide(policy, wanted, breakers, limits, u64::MAX)
+    state.decide(policy, wanted, breakers, limits, Wait::Backoff, u64::MAX)
 }
 
 #[test]
@@ -196,6 +199,7 @@ fn windows_double_and_stop_at_the_maximum() {
                 true,
                 &mut breakers,
                 &Thresholds::default(),
+                Wait::Backoff,
                 window - 1,
             );
             let expected = RetryDecision::After(SimDuration::from_ms(window - 1));
@@ -203,8 +207,9 @@ fn windows_double_and_stop_at_the_maximum() {
         }
         let mut state = RetryState::new(policy);
         for window in windows {
+            let limits = Thresholds::default();
             let wrapped =
-                state.decide(policy, true, &mut breakers, &Thresholds::default(), *window);
+                state.decide(policy, true, &mut breakers, &limits, Wait::Backoff, *window);
             assert_eq!(wrapped, RetryDecision::After(SimDuration::ZERO), "{window}");
         }
     };
@@ -267,22 +272,99 @@ fn six_failures_at_once_under_two_retries_overflow_four_times() {
 }
 
 #[test]
-fn a_budget_is_worked_out_from_what_is_left_in_flight() {
+fn a_budget_is_worked_out_from_what_is_in_flight_the_failed_try_included() {
     let policy = policy("5xx");
-    let limits = Thresholds {
-        retry_budget: Some((Fraction::from_percent(20.0), 1)),
-        ..Thresholds::default()
+    let limits = Thresholds::default();
+    // Requests at once, the budget's share, its minimum, retries: as Envoy 1.40 did.
+    let check = |at_once: u32, percent: f64, minimum: u32, expected: u32| {
+        let limits = Thresholds {
+            retry_budget: Some((Fraction::from_percent(percent), minimum)),
+            ..limits.clone()
+        };
+        let mut breakers = Breakers {
+            requests: at_once,
+            ..Breakers::default()
+        };
+        let mut retried = 0;
+        for _ in 0..at_once {
+            let mut state = RetryState::new(&policy);
+            let decision = decide(&mut state, &policy, true, &mut breakers, &limits);
+            retried += u32::from(matches!(decision, RetryDecision::After(_)));
+            breakers.requests -= 1;
+        }
+        assert_eq!(retried, expected, "{at_once} at once under {percent} %");
     };
-    let mut breakers = Breakers {
-        requests: 10,
-        ..Breakers::default()
+    check(10, 20.0, 1, 1);
+    check(1, 100.0, 0, 1);
+    check(2, 50.0, 0, 1);
+    check(4, 50.0, 0, 1);
+    check(3, 34.0, 0, 1);
+    check(1, 99.0, 0, 0);
+}
+
+#[test]
+fn headers_retry_only_under_their_word() {
+    let named = TryOutcome::Response {
+        status: 200,
+        grpc_status: None,
+        rate_limited: false,
+        named_header: true,
+        asked: None,
     };
-    let mut retried = 0;
-    for _ in 0..10 {
-        breakers.requests -= 1;
-        let mut state = RetryState::new(&policy);
-        let decision = decide(&mut state, &policy, true, &mut breakers, &limits);
-        retried += u32::from(matches!(decision, RetryDecision::After(_)));
-    }
-    assert_eq!(retried, 1, "ten at once, 20 %, at least one");
+    assert!(would_retry(&policy("retriable-headers"), &named, true));
+    assert!(!would_retry(&policy("5xx"), &named, true));
+    assert!(!would_retry(
+        &policy("retriable-headers"),
+        &answer(200),
+        true
+    ));
+}
+
+#[test]
+fn an_answer_may_ask_for_a_longer_wait() {
+    let mut policy = policy("5xx");
+    let reset = |name: &str, unix_timestamp| ResetHeader {
+        name: name.into(),
+        unix_timestamp,
+    };
+    policy.rate_limited_backoff = Some(RateLimitedBackoff {
+        reset_headers: vec![
+            reset("x-when", true),
+            reset("retry-after", false),
+            reset("x-later", false),
+        ],
+        max_interval: SimDuration::from_secs(10),
+    });
+    let check = |lines: &[(&str, &str)], expected: Option<u64>| {
+        let headers: Headers = lines.iter().copied().collect();
+        let expected = expected.map(SimDuration::from_secs);
+        assert_eq!(asked_wait(&policy, &headers), expected, "{lines:?}");
+    };
+    check(&[], None);
+    check(&[("retry-after", "2")], Some(2));
+    check(&[("retry-after", "11"), ("x-later", "3")], Some(3));
+    check(&[("retry-after", "soon"), ("x-later", "3")], Some(3));
+    check(&[("retry-after", "0"), ("x-later", "3")], None);
+    check(&[("x-when", "1")], None);
+    // The wait asked for, and at most half of it on top; the exponential window stays where it was.
+    let mut state = RetryState::new(&policy);
+    let (mut breakers, limits) = (Breakers::default(), Thresholds::default());
+    let wait = Wait::Asked(SimDuration::from_secs(2));
+    let decision = state.decide(&policy, true, &mut breakers, &limits, wait, 1999);
+    assert_eq!(decision, RetryDecision::After(SimDuration::from_ms(2999)));
+    assert_eq!((state.waits, state.window_ms), (Waits::RateLimited, 25));
+}
+
+#[test]
+fn too_early_is_tried_again_at_once() {
+    let mut policy = policy("retriable-status-codes");
+    policy.status_codes = vec![425];
+    assert!(would_retry(&policy, &answer(425), true));
+    assert_eq!(Wait::of(&answer(425)), Wait::None);
+    assert_eq!(Wait::of(&answer(503)), Wait::Backoff);
+    let mut state = RetryState::new(&policy);
+    let (mut breakers, limits) = (Breakers::default(), Thresholds::default());
+    let decision = state.decide(&policy, true, &mut breakers, &limits, Wait::None, 17);
+    assert_eq!(decision, RetryDecision::After(SimDuration::ZERO));
+    assert_eq!(state.waits, Waits::NotAtAll);
 }

@@ -41,6 +41,7 @@ mod scenario_fuzz;
 mod scenario_schema;
 mod shared;
 mod simulation_calls;
+mod simulation_retries;
 mod stories;
 mod theory_queues;
 mod theory_support;

@@ -21,8 +21,8 @@ mod tests;
 pub use lengths::Files;
 pub use limits::{CONNECTIONS_MAX, DURATION_MAX, Objection, REPLICATIONS_MAX, REQUESTS_MAX};
 pub use model::{
-    AppError, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair, OnError,
-    StepSpec, WorkloadModel,
+    AppError, AppRetries, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair,
+    OnError, StepSpec, WorkloadModel,
 };
 pub use read_model::decode_model;
 pub use read_scenario::decode_scenario;

@@ -23,6 +23,9 @@ pub struct Model {
     pub placement: BTreeMap<Name, Vec<Name>>,
     /// Worker threads of every proxy (`proxy.concurrency`), 1 when not written.
     pub proxy_concurrency: u32,
+    /// Tick of the coarse clock that the proxies' timers read (`proxy.timerTick`): 4 ms on nodes
+    /// whose kernel has `CONFIG_HZ=250`. Zero, when not written: timers are exact.
+    pub proxy_timer_tick: SimDuration,
     /// Where it starts; built in when no Model was given.
     pub origin: Origin,
 }
@@ -36,6 +39,7 @@ impl Default for Model {
             workloads: BTreeMap::new(),
             placement: BTreeMap::new(),
             proxy_concurrency: 1,
+            proxy_timer_tick: SimDuration::ZERO,
             origin: Origin::BUILT_IN,
         }
     }
@@ -128,6 +132,8 @@ impl Default for WorkloadModel {
 pub struct AppError {
     /// What is seen.
     pub kind: ErrorKind,
+    /// Response headers of an answer; names are lower case.
+    pub headers: Vec<(Name, Name)>,
     /// Share of requests; entries are tried in order on one draw.
     pub rate: Fraction,
 }
@@ -137,10 +143,15 @@ pub struct AppError {
 pub enum ErrorKind {
     /// Answers with this status (after its own work, without calls).
     Status(u16),
+    /// Answers HTTP 200 with this `grpc-status` in its headers and no body (trailers-only).
+    Grpc(u8),
     /// Closes the connection instead of answering.
     Reset,
     /// Never answers.
     Hang,
+    /// Refuses its own sidecar's connection. Without a sidecar: refuses an HTTP/2 stream, closes an
+    /// HTTP/1.1 connection.
+    Refuse,
 }
 
 /// What happens to connections to the pods.
@@ -175,10 +186,21 @@ pub struct CallSpec {
     pub headers: Vec<(Name, HeaderValue)>,
     /// What a failed call (5xx or no answer) does to the caller.
     pub on_error: OnError,
-    /// The application's own timeout of the call.
+    /// The application's own timeout of each try.
     pub timeout: Option<SimDuration>,
+    /// The application's own retries, above those of its proxy.
+    pub retries: Option<AppRetries>,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// Retries that an application (or a client library) makes itself.
+#[derive(Clone, Debug)]
+pub struct AppRetries {
+    /// Tries beyond the first, after a 5xx, a gRPC status other than OK, or no answer.
+    pub attempts: u32,
+    /// Pause before each of them.
+    pub backoff: Distribution,
 }
 
 /// What a failed call does to the caller.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::lengths::{Files, LENGTH_MAX, distribution};
 use super::limits::{CONNECTIONS_MAX, REQUESTS_MAX};
+use super::read_model::app_retries;
 use super::reader::{Fields, Report};
 use super::run::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, MixEntry};
 use crate::http::Url;
@@ -24,6 +25,7 @@ pub(super) const LOAD_FIELDS: &[&str] = &[
     "qps",
     "think",
     "timeout",
+    "retries",
     "mix",
 ];
 pub(super) const MIX_FIELDS: &[&str] = &["weight", "url", "method", "headers"];
@@ -60,6 +62,9 @@ pub(super) fn load(
     let timeout = fields
         .get("timeout")
         .and_then(|n| report.timeout(n, LENGTH_MAX));
+    let retries = fields
+        .get("retries")
+        .and_then(|n| app_retries(report, n, files));
     let style = style(report, fields, files);
     Some(Load {
         name,
@@ -70,6 +75,7 @@ pub(super) fn load(
         mix,
         style: style?,
         timeout,
+        retries,
         origin: report.origin(node),
     })
 }

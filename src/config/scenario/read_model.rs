@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use super::lengths::{Files, LENGTH_MAX, distribution};
 use super::model::{
-    AppError, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair, OnError,
-    StepSpec, WorkloadModel,
+    AppError, AppRetries, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair,
+    OnError, StepSpec, WorkloadModel,
 };
 use super::read_load::headers;
 use super::reader::Report;
+use super::run::HeaderValue;
 use crate::diagnostic::Diagnostic;
+use crate::engine::Distribution;
 use crate::manifest::{Node, Object, Value};
-use crate::units::{Fraction, ObjectId};
+use crate::units::{Fraction, ObjectId, SimDuration};
 use crate::xds::Name;
 
 pub(super) const MODEL_FIELDS: &[&str] =
@@ -30,7 +32,16 @@ pub(super) const WORKLOAD_FIELDS: &[&str] = &[
     "connections",
     "status",
 ];
-pub(super) const CALL_FIELDS: &[&str] = &["url", "method", "headers", "onError", "timeout"];
+pub(super) const CALL_FIELDS: &[&str] =
+    &["url", "method", "headers", "onError", "timeout", "retries"];
+pub(super) const ERROR_FIELDS: &[&str] = &[
+    "status", "grpc", "reset", "hang", "refuse", "headers", "rate",
+];
+pub(super) const PROXY_FIELDS: &[&str] = &["concurrency", "timerTick"];
+/// The slowest tick a kernel can have (`CONFIG_HZ=100`).
+const TICK_MAX: SimDuration = SimDuration::from_ms(10);
+/// More than any library is set to.
+const APP_RETRIES_MAX: u32 = 1000;
 const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
 /// More worker threads than any machine has.
 const WORKERS_MAX: u32 = 256;
@@ -60,7 +71,10 @@ fn read_spec(report: &mut Report, spec: &Node, model: &mut Model, files: Files<'
         network(report, node, &mut model.network, files);
     }
     if let Some(node) = fields.get("proxy") {
-        let proxy = report.fields(node, "proxy", &["concurrency"]);
+        let proxy = report.fields(node, "proxy", PROXY_FIELDS);
+        if let Some(node) = proxy.get("timerTick") {
+            model.proxy_timer_tick = report.duration(node, TICK_MAX).unwrap_or_default();
+        }
         if let Some(node) = proxy.get("concurrency") {
             model.proxy_concurrency = report.count32(node, 1, WORKERS_MAX).unwrap_or(1);
         }
@@ -170,7 +184,9 @@ fn workload(
     }
     if let Some(node) = fields.get("calls") {
         let steps = report.list(Some(node), "calls").iter();
-        read.calls = steps.filter_map(|item| step(report, item)).collect();
+        read.calls = (steps)
+            .filter_map(|item| step(report, item, files))
+            .collect();
     }
     if let Some(node) = fields.get("propagate") {
         let names = report.list(Some(node), "header names").iter();
@@ -224,21 +240,23 @@ fn errors(report: &mut Report, node: &Node) -> Vec<AppError> {
 }
 
 fn app_error(report: &mut Report, node: &Node) -> Option<AppError> {
-    const KINDS: &[&str] = &["status", "reset", "hang"];
-    let fields = report.fields(node, "an error", &["status", "reset", "hang", "rate"]);
+    const KINDS: &[&str] = &["status", "grpc", "reset", "hang", "refuse"];
+    let fields = report.fields(node, "an error", ERROR_FIELDS);
     let help = "write for example `{status: 500, rate: 0.1%}`";
     let rate = fields.need(report, "rate", help);
     let rate = rate.and_then(|node| report.parsed::<Fraction>(node, "TT-ERROR-RATE"));
     let mut kinds = KINDS.iter().filter_map(|k| Some((*k, fields.get(k)?)));
     let (Some((kind, value)), None) = (kinds.next(), kinds.next()) else {
-        let what = "an error is exactly one of `status`, `reset: true`, `hang: true`".to_owned();
+        let what = "an error is exactly one of `status`, `grpc`, `reset: true`, `hang: true`, `refuse: true`".to_owned();
         report.error("TT-ERROR-KIND", node, what, "");
         return None;
     };
     let kind = match (kind, &value.value) {
         ("status", _) => ErrorKind::Status(report.status(value)?),
+        ("grpc", _) => ErrorKind::Grpc(u8::try_from(report.count32(value, 1, 16)?).ok()?),
         ("reset", Value::Bool(true)) => ErrorKind::Reset,
         ("hang", Value::Bool(true)) => ErrorKind::Hang,
+        ("refuse", Value::Bool(true)) => ErrorKind::Refuse,
         _ => {
             report.error(
                 "TT-ERROR-KIND",
@@ -249,12 +267,63 @@ fn app_error(report: &mut Report, node: &Node) -> Option<AppError> {
             return None;
         }
     };
-    Some(AppError { kind, rate: rate? })
+    let headers = match fields.get("headers") {
+        Some(node) => response_headers(report, node, kind)?,
+        None => Vec::new(),
+    };
+    Some(AppError {
+        kind,
+        headers,
+        rate: rate?,
+    })
 }
 
-fn step(report: &mut Report, node: &Node) -> Option<StepSpec> {
+/// Headers that an answer carries; resets and silence have none.
+fn response_headers(
+    report: &mut Report,
+    node: &Node,
+    kind: ErrorKind,
+) -> Option<Vec<(Name, Name)>> {
+    if !matches!(kind, ErrorKind::Status(_) | ErrorKind::Grpc(_)) {
+        let what = "`headers` belong to an answer: `status` or `grpc`".to_owned();
+        report.error("TT-ERROR-KIND", node, what, "");
+        return None;
+    }
+    let written = headers(report, Some(node)).into_iter();
+    let plain = written.filter_map(|(name, value)| match value {
+        HeaderValue::Text(text) => Some((name, text)),
+        HeaderValue::Uniform { .. } | HeaderValue::Zipf { .. } => {
+            let what = format!("response header `{name}` cannot be drawn");
+            report.error("TT-ERROR-KIND", node, what, "write its text");
+            None
+        }
+    });
+    Some(plain.collect())
+}
+
+/// The application's own retries.
+pub(super) fn app_retries(
+    report: &mut Report,
+    node: &Node,
+    files: Files<'_>,
+) -> Option<AppRetries> {
+    let fields = report.fields(node, "retries", &["attempts", "backoff"]);
+    let help = "write for example `{attempts: 2, backoff: 100ms}`";
+    let attempts = fields.need(report, "attempts", help)?;
+    let attempts = report.count32(attempts, 0, APP_RETRIES_MAX);
+    let backoff = match fields.get("backoff") {
+        Some(node) => distribution(report, node, files)?,
+        None => Distribution::Constant(SimDuration::ZERO),
+    };
+    Some(AppRetries {
+        attempts: attempts?,
+        backoff,
+    })
+}
+
+fn step(report: &mut Report, node: &Node, files: Files<'_>) -> Option<StepSpec> {
     let Some(parallel) = node.get("parallel") else {
-        return call(report, node).map(StepSpec::Call);
+        return call(report, node, files).map(StepSpec::Call);
     };
     report.fields(node, "a parallel step", &["parallel"]);
     let items = report.list(Some(parallel), "calls");
@@ -262,17 +331,20 @@ fn step(report: &mut Report, node: &Node) -> Option<StepSpec> {
         let what = "`parallel` has no calls".to_owned();
         report.error("TT-CALL", parallel, what, "");
     }
-    let calls = items.iter().filter_map(|item| call(report, item)).collect();
+    let calls = (items.iter())
+        .filter_map(|item| call(report, item, files))
+        .collect();
     Some(StepSpec::Parallel(calls))
 }
 
-fn call(report: &mut Report, node: &Node) -> Option<CallSpec> {
+fn call(report: &mut Report, node: &Node, files: Files<'_>) -> Option<CallSpec> {
     let mut read = CallSpec {
         url: crate::http::Url::parse("http://unknown/").ok()?,
         method: "GET".into(),
         headers: Vec::new(),
         on_error: OnError::Fail(500),
         timeout: None,
+        retries: None,
         origin: report.origin(node),
     };
     if !matches!(node.value, Value::Mapping(_)) {
@@ -289,6 +361,9 @@ fn call(report: &mut Report, node: &Node) -> Option<CallSpec> {
     }
     if let Some(node) = fields.get("timeout") {
         read.timeout = report.timeout(node, LENGTH_MAX);
+    }
+    if let Some(node) = fields.get("retries") {
+        read.retries = app_retries(report, node, files);
     }
     let help = "a call is a URL, or a mapping with `url`";
     let url = fields.need(report, "url", help)?;

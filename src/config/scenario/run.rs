@@ -47,8 +47,10 @@ pub struct Load {
     pub mix: Vec<MixEntry>,
     /// How requests are paced.
     pub style: LoadStyle,
-    /// The client's own timeout.
+    /// The client's own timeout of each try.
     pub timeout: Option<SimDuration>,
+    /// The client's own retries, above those of its proxy.
+    pub retries: Option<super::AppRetries>,
     /// Where it was written.
     pub origin: Origin,
 }

@@ -96,11 +96,13 @@ struct Pair {
 }
 
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
 struct Proxy {
     /// Worker threads of every proxy; 1 when not written.
     #[schemars(range(min = 1, max = 256))]
     concurrency: Option<u32>,
+    /// Tick of the coarse clock that their timers read: 4ms where the kernel has CONFIG_HZ=250. Exact when not written.
+    timer_tick: Option<Duration>,
 }
 
 /// What runs in the pods of a workload.
@@ -126,19 +128,35 @@ struct Workload {
     status: Option<u16>,
 }
 
-/// A failure with its share of requests: exactly one of `status`, `reset`, `hang`.
+/// A failure with its share of requests: exactly one of `status`, `grpc`, `reset`, `hang`, `refuse`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct AppError {
     /// Answers with this status.
     #[schemars(range(min = 200, max = 599))]
     status: Option<u16>,
+    /// Answers HTTP 200 with this grpc-status in the headers and no body (trailers-only).
+    #[schemars(range(min = 1, max = 16))]
+    grpc: Option<u8>,
     /// Closes the connection instead of answering.
     reset: Option<bool>,
     /// Never answers.
     hang: Option<bool>,
+    /// Refuses the connection of its own sidecar, which answers 503 UF; without a sidecar it refuses the HTTP/2 stream or closes the HTTP/1.1 connection.
+    refuse: Option<bool>,
+    /// Response headers of `status` or `grpc`, for example `{retry-after: "2"}`.
+    headers: Option<BTreeMap<String, PlainValue>>,
     /// Share of requests: `0.1%` or `0.001`.
     rate: TextOrNumber,
+}
+
+/// A header's text.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum PlainValue {
+    Text(String),
+    Number(f64),
+    Bool(bool),
 }
 
 #[derive(JsonSchema)]
@@ -202,8 +220,21 @@ struct Call {
     headers: Option<BTreeMap<String, HeaderValue>>,
     /// What a failed call (5xx or no answer) does to the caller; `fail` (with 500) when not written.
     on_error: Option<OnError>,
-    /// The application's own timeout.
+    /// The application's own timeout of each try.
     timeout: Option<Duration>,
+    /// The application's own retries, above those of its proxy.
+    retries: Option<Retries>,
+}
+
+/// Retries that an application or client library makes itself, after a 5xx, a gRPC error or no answer.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Retries {
+    /// Tries beyond the first.
+    #[schemars(range(max = 1000))]
+    attempts: u32,
+    /// Pause before each of them; none when not written.
+    backoff: Option<Distribution>,
 }
 
 #[derive(JsonSchema)]
@@ -403,8 +434,10 @@ struct Load {
     qps: Option<TextOrNumber>,
     /// Closed loop: pause before the next request.
     think: Option<Distribution>,
-    /// The client's own timeout.
+    /// The client's own timeout of each try.
     timeout: Option<Duration>,
+    /// The client's own retries, above those of its proxy.
+    retries: Option<Retries>,
     /// Kinds of request by weight.
     mix: Option<Vec<MixEntry>>,
 }
