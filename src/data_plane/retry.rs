@@ -8,6 +8,8 @@
 //! Not modelled: bodies, hence no 507 when one outgrows the retry buffer; early data, which a 425
 //! would not retry; reset headers with a UNIX time (a run has no calendar), which count as absent.
 
+use std::num::NonZeroU32;
+
 use super::circuit_breaker::Breakers;
 use crate::http::{Details, Flags, Headers};
 use crate::units::SimDuration;
@@ -75,12 +77,17 @@ pub enum TryOutcome {
         rate_limited: bool,
         /// A header that the policy's `retriable_headers` names is there.
         named_header: bool,
-        /// How long a reset header asks to wait ([`asked_wait`]).
-        asked: Option<SimDuration>,
+        /// Seconds that a reset header asks to wait ([`asked_wait`]).
+        asked: Option<NonZeroU32>,
     },
     /// The try was reset.
     Reset(ResetReason),
 }
+
+const _: () = assert!(
+    size_of::<TryOutcome>() <= 16,
+    "every answer is handed through the retry decision"
+);
 
 impl TryOutcome {
     /// A plain answer.
@@ -180,8 +187,8 @@ const TOO_EARLY: u16 = 425;
 pub enum Wait {
     /// The exponential back-off.
     Backoff,
-    /// What the answer asked for, and a random half of it at most on top.
-    Asked(SimDuration),
+    /// The seconds that the answer asked for, and a random half of them at most on top.
+    Asked(NonZeroU32),
     /// None: an answer 425 under `retriable-status-codes`.
     None,
 }
@@ -205,18 +212,17 @@ impl Wait {
 
 /// The wait that a response's reset headers ask for: the first that is whole seconds, no longer
 /// than the maximum, counts (`retry_state_impl.cc`, `parseResetInterval`).
-pub fn asked_wait(policy: &RetryPolicy, headers: &Headers) -> Option<SimDuration> {
+pub fn asked_wait(policy: &RetryPolicy, headers: &Headers) -> Option<NonZeroU32> {
     let limited = policy.rate_limited_backoff.as_ref()?;
     let read = |header: &ResetHeader| {
         let text = headers
             .get(&header.name)
             .filter(|_| !header.unix_timestamp)?;
         let seconds: u32 = text.trim().parse().ok()?;
-        let asked = SimDuration::from_secs(u64::from(seconds));
-        (asked <= limited.max_interval).then_some(asked)
+        (SimDuration::from_secs(u64::from(seconds)) <= limited.max_interval).then_some(seconds)
     };
     let first = limited.reset_headers.iter().find_map(read);
-    first.filter(|asked| !asked.is_zero())
+    first.and_then(NonZeroU32::new)
 }
 
 /// What is done about a try that ended.
@@ -317,10 +323,12 @@ impl RetryState {
         self.retried = true;
         let (waits, delay) = match wait {
             Wait::Backoff => (Waits::Exponential, self.next_backoff(policy, draw)),
-            Wait::Asked(asked) => {
-                let half = (asked.ns() / 2_000_000).max(1);
-                let delay = asked.plus(SimDuration::from_ms(draw % half));
-                (Waits::RateLimited, delay)
+            Wait::Asked(seconds) => {
+                let ms = u64::from(seconds.get()) * 1000;
+                (
+                    Waits::RateLimited,
+                    SimDuration::from_ms(ms + draw % (ms / 2)),
+                )
             }
             Wait::None => (Waits::NotAtAll, SimDuration::ZERO),
         };

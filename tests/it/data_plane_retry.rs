@@ -1,5 +1,7 @@
 //! Promises of retries: the measured matrix, back-off windows, limits (Envoy 1.40).
 
+use std::num::NonZeroU32;
+
 use towtank::data_plane::circuit_breaker::Breakers;
 use towtank::data_plane::retry::{
     ResetReason, RetryDecision, RetryState, TryOutcome, Wait, Waits, asked_wait, would_retry,
@@ -335,9 +337,9 @@ fn an_answer_may_ask_for_a_longer_wait() {
         ],
         max_interval: SimDuration::from_secs(10),
     });
-    let check = |lines: &[(&str, &str)], expected: Option<u64>| {
+    let check = |lines: &[(&str, &str)], expected: Option<u32>| {
         let headers: Headers = lines.iter().copied().collect();
-        let expected = expected.map(SimDuration::from_secs);
+        let expected = expected.and_then(NonZeroU32::new);
         assert_eq!(asked_wait(&policy, &headers), expected, "{lines:?}");
     };
     check(&[], None);
@@ -349,7 +351,7 @@ fn an_answer_may_ask_for_a_longer_wait() {
     // The wait asked for, and at most half of it on top; the exponential window stays where it was.
     let mut state = RetryState::new(&policy);
     let (mut breakers, limits) = (Breakers::default(), Thresholds::default());
-    let wait = Wait::Asked(SimDuration::from_secs(2));
+    let wait = Wait::Asked(NonZeroU32::new(2).expect("not zero"));
     let decision = state.decide(&policy, true, &mut breakers, &limits, wait, 1999);
     assert_eq!(decision, RetryDecision::After(SimDuration::from_ms(2999)));
     assert_eq!((state.waits, state.window_ms), (Waits::RateLimited, 25));
