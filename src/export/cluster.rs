@@ -14,6 +14,9 @@ use crate::xds::{Cluster, ClusterKind, Health, LbPolicy, Locality, Name};
 const HTTP_OPTIONS: &str =
     "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
+/// Envoy's largest `minimum_ring_size`.
+const RING_MAX: u64 = 8_388_608;
+
 impl Writer<'_> {
     pub(super) fn cluster(&mut self, cluster: &Cluster) -> Value {
         let kind = self.kind(cluster);
@@ -44,6 +47,12 @@ impl Writer<'_> {
             value["health_checks"] = cluster.health_checks.iter().map(health_check).collect();
         }
         self.transport(&mut value, cluster);
+        if matches!(cluster.lb, LbPolicy::RingHash { minimum_ring_size } if minimum_ring_size > RING_MAX)
+        {
+            let said =
+                format!("`minimumRingSize` above {RING_MAX}: Envoy would refuse the cluster");
+            self.refuse(cluster.policy_origin, &said);
+        }
         value
     }
 

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Writer, duration, fractional_percent};
 use crate::xds::route::{
-    AbortStatus, Fault, HeaderMatch, HeaderOps, PathMatch, QueryMatch, RouteMatch, TextMatch,
+    AbortStatus, Fault, HeaderMatch, HeaderOps, PathMatch, QueryMatch, Rewrite, RouteMatch,
+    TextMatch,
 };
 use crate::xds::snapshot::RouteConfigId;
 use crate::xds::{Action, Name, Route, VirtualHost};
@@ -41,6 +42,7 @@ impl Writer<'_> {
         if !route.name.is_empty() {
             value["name"] = json!(&*route.name);
         }
+        self.refuse_line_breaks(route);
         match &route.action {
             Action::Forward(forward) => value["route"] = self.forward(forward),
             Action::Redirect(redirect) => value["redirect"] = super::action::redirect(redirect),
@@ -62,6 +64,35 @@ impl Writer<'_> {
         }
         value
     }
+
+    /// No header may hold one, and Envoy says so of rewrites and header operations at once.
+    fn refuse_line_breaks(&mut self, route: &Route) {
+        let mut texts: Vec<&Name> = Vec::new();
+        let take = |ops: &HeaderOps| {
+            let lines = ops.set.iter().chain(&ops.add);
+            lines.filter(|(_, value)| breaks(value)).count()
+        };
+        let mut broken = take(&route.request_headers) + take(&route.response_headers);
+        if let Action::Forward(forward) = &route.action {
+            texts.extend(&forward.authority);
+            if let Some(Rewrite::Prefix(to)) = &forward.rewrite {
+                texts.push(to);
+            }
+            for cluster in &forward.clusters {
+                broken += take(&cluster.request_headers) + take(&cluster.response_headers);
+            }
+        }
+        if broken > 0 || texts.iter().any(|text| breaks(text)) {
+            self.refuse(
+                route.origin,
+                "a rewrite or a header value has a line break, Envoy would refuse the whole route configuration",
+            );
+        }
+    }
+}
+
+fn breaks(text: &str) -> bool {
+    text.contains(['\r', '\n', '\0'])
 }
 
 /// Writes the operations in Envoy's order: removals, then what is set, then what is added.

@@ -163,3 +163,188 @@ fn an_entry_that_is_no_address_is_refused() {
         assert!(said.contains("127.0.0.1:9101"), "{said}");
     }
 }
+
+/// Rules of a VirtualService, and traffic policies, that somebody may write by mistake.
+const MISTAKES: &[(&str, &str)] = &[
+    ("no action", "{name: nothing}"),
+    (
+        "a broken expression",
+        "{match: [{uri: {regex: \"/(\"}}], route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a broken expression for a header",
+        "{match: [{headers: {x: {regex: \"[\"}}}], route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a broken expression for a rewrite",
+        "{rewrite: {uriRegexRewrite: {match: \"(\", rewrite: /x}}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a group that is not there",
+        "{rewrite: {uriRegexRewrite: {match: \"/a\", rewrite: \"/\\\\3\"}}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "no weight at all",
+        "{route: [{destination: {host: web}, weight: 0}]}",
+    ),
+    (
+        "a name with a space",
+        "{headers: {request: {set: {\"x y\": a}}}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a pseudo header",
+        "{headers: {request: {set: {\":path\": /a}}}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "removing the host",
+        "{headers: {request: {remove: [host]}}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a redirect that is none",
+        "{redirect: {uri: /a, redirectCode: 200}}",
+    ),
+    (
+        "an answer without a status",
+        "{directResponse: {status: 42}}",
+    ),
+    (
+        "more than everything mirrored",
+        "{mirror: {host: web}, mirrorPercentage: {value: 150}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a negative timeout",
+        "{timeout: -1s, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a word nobody knows",
+        "{retries: {attempts: 1, retryOn: whatever}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "an abort without a status",
+        "{fault: {abort: {percentage: {value: 10}}}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "an abort with status 1000",
+        "{fault: {abort: {httpStatus: 1000, percentage: {value: 10}}}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "an empty exact path",
+        "{match: [{uri: {exact: \"\"}}], route: [{destination: {host: web}}]}",
+    ),
+    (
+        "an empty prefix",
+        "{match: [{uri: {prefix: \"\"}}], route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a header without a name",
+        "{match: [{headers: {\"\": {exact: a}}}], route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a header with a line break",
+        "{headers: {request: {set: {x: \"a\\nb\"}}}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a rewritten path with a line break",
+        "{rewrite: {uri: \"/a\\nb\"}, route: [{destination: {host: web}}]}",
+    ),
+    (
+        "a rewritten host with a line break",
+        "{rewrite: {authority: \"a\\nb\"}, route: [{destination: {host: web}}]}",
+    ),
+];
+const WRONG_POLICIES: &[(&str, &str)] = &[
+    (
+        "a table size that is not prime",
+        "{loadBalancer: {consistentHash: {httpHeaderName: x, maglev: {tableSize: 65536}}}}",
+    ),
+    (
+        "a ring without end",
+        "{loadBalancer: {consistentHash: {httpHeaderName: x, ringHash: {minimumRingSize: 99999999}}}}",
+    ),
+    (
+        "a cookie without a name",
+        "{loadBalancer: {consistentHash: {httpCookie: {ttl: 1s}}}}",
+    ),
+    (
+        "more than all ejected",
+        "{outlierDetection: {maxEjectionPercent: 200}}",
+    ),
+    ("no interval", "{outlierDetection: {interval: 0s}}"),
+    (
+        "no time to connect",
+        "{connectionPool: {tcp: {connectTimeout: 0s}}}",
+    ),
+    (
+        "a negative number of connections",
+        "{connectionPool: {tcp: {maxConnections: -1}}}",
+    ),
+    (
+        "streams without end",
+        "{connectionPool: {http: {maxConcurrentStreams: 2147483647, h2UpgradePolicy: UPGRADE}}}",
+    ),
+    (
+        "a warm-up that begins above 100 %",
+        "{loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 10s, minimumPercent: 150}}}",
+    ),
+    (
+        "an aggression below 1",
+        "{loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 10s, aggression: 0.5}}}",
+    ),
+];
+
+/// What becomes of a mistake: refused with its line, or a bootstrap for Envoy to judge.
+fn written_by_mistake(document: &str) -> Result<serde_json::Value, String> {
+    const MESH: &str = "\
+{apiVersion: v1, kind: Service, metadata: {name: web, namespace: lab}, spec: {selector: {app: web}, ports: [{name: http, port: 80}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: lab, labels: {app: web}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: client, namespace: lab, labels: {sidecar.istio.io/inject: \"true\"}}}
+---
+";
+    let source = Source::new("mistake.yaml", format!("{MESH}{document}"));
+    let loaded = load(vec![source], &LoadOptions::default());
+    if let Some(error) = loaded.diagnostics.iter().find(|d| d.is_error()) {
+        return Err(error.to_string());
+    }
+    let snapshot = compile(&loaded.config);
+    let client = snapshot.workload_named("lab", "client").expect("there");
+    let export = bootstrap(&snapshot, client, None, None);
+    match export.refused.first() {
+        Some(said) => Err(said.clone()),
+        None => Ok(export.bootstrap),
+    }
+}
+
+/// Either the mistake is told with its line, or it is none to Envoy.
+#[test]
+fn mistakes_are_refused_with_their_line_before_envoy_sees_them() {
+    let rules = MISTAKES.iter().map(|(what, rule)| {
+        let text = format!("{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: v, namespace: lab}}, spec: {{hosts: [web], http: [{rule}]}}}}");
+        (*what, text)
+    });
+    let policies = WRONG_POLICIES.iter().map(|(what, policy)| {
+        let text = format!("{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: d, namespace: lab}}, spec: {{host: web, trafficPolicy: {policy}}}}}");
+        (*what, text)
+    });
+    let binary = crate::envoy::binary();
+    let _alone = crate::alone();
+    let mut wrong = Vec::new();
+    let mut refused = 0;
+    for (what, text) in rules.chain(policies) {
+        match written_by_mistake(&text) {
+            Err(said) if said.contains("mistake.yaml:7") => refused += 1,
+            Err(said) => wrong.push(format!("{what}: without its line: {said}")),
+            Ok(bootstrap) => {
+                let judged = binary
+                    .as_ref()
+                    .map(|b| crate::envoy::validate(b, &bootstrap));
+                if let Some(Err(said)) = judged {
+                    wrong.push(format!("{what}: Envoy refuses what was exported: {said}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(refused > 15, "{refused}");
+}

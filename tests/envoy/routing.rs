@@ -27,8 +27,20 @@ const HOSTS: u64 = 250;
 const REQUESTS: u64 = 40;
 const SEED: u64 = 1;
 
+/// Request headers that are looked at behind Envoy.
+const SEEN: &[&str] = &["x-a", "x-b", "x-new"];
+
 /// Few words, so that matches and near misses are common.
 const SEGMENTS: &[&str] = &["a", "A", "ab", "b", "api", "v1", "v10", ""];
+/// What requests have besides: dots, letters in percent signs.
+const ODD_SEGMENTS: &[&str] = &["..", ".", "%61", "%2f", "a;v=1", "b+c"];
+const REGEX_REWRITES: &[(&str, &str)] = &[
+    ("^/(\\w+)/(.*)$", "/\\2/\\1"),
+    ("a", "z"),
+    ("/+", "/"),
+    ("^/api", "/x"),
+    ("(v)(\\d)", "\\2\\1\\0"),
+];
 const HEADERS: &[&str] = &["x-a", "x-b", "end-user"];
 const VALUES: &[&str] = &["1", "12", "jason", "Jason", ""];
 const REGEXES: &[&str] = &[".*", "1.*", "[a-z]+", "j.son", "(1|12)", "^1$"];
@@ -119,7 +131,7 @@ impl Dice {
             rule["match"] = blocks.into();
         }
         match self.0.below(6) {
-            0 => rule["redirect"] = json!({"uri": self.path()}),
+            0 => rule["redirect"] = self.redirect(),
             1 => {
                 // Not 201: Envoy adds a `location` to that one.
                 rule["directResponse"] = json!({"status": 210 + number, "body": {"string": "x"}});
@@ -129,14 +141,57 @@ impl Dice {
                 match self.0.below(4) {
                     0 => rule["rewrite"] = json!({"uri": self.path()}),
                     1 => {
-                        rule["rewrite"] = json!({"uriRegexRewrite":
-                            {"match": "^/(\\w+)/(.*)$", "rewrite": "/\\2/\\1"}});
+                        let at = self.0.below(REGEX_REWRITES.len() as u64) as usize;
+                        let (from, to) = REGEX_REWRITES[at];
+                        rule["rewrite"] =
+                            json!({"uriRegexRewrite": {"match": from, "rewrite": to}});
                     }
+                    2 => rule["rewrite"] = json!({"authority": "inner.test"}),
                     _ => {}
+                }
+                if self.once_in(3) {
+                    rule["headers"]["request"] = self.request_headers();
                 }
             }
         }
         rule
+    }
+
+    fn redirect(&mut self) -> Value {
+        let mut redirect = json!({});
+        if !self.once_in(3) {
+            redirect["uri"] = json!(self.path());
+        }
+        if self.once_in(2) {
+            redirect["authority"] = json!(self.one(&["other.test", "other.test:8080"]));
+        }
+        match self.0.below(4) {
+            0 => redirect["scheme"] = json!("https"),
+            1 => redirect["port"] = json!(8443),
+            _ => {}
+        }
+        if redirect == json!({}) {
+            redirect["scheme"] = json!("https");
+        }
+        if self.once_in(2) {
+            let at = self.0.below(4) as usize;
+            redirect["redirectCode"] = json!([302, 303, 307, 308][at]);
+        }
+        redirect
+    }
+
+    fn request_headers(&mut self) -> Value {
+        let mut operations = json!({});
+        if self.once_in(2) {
+            operations["set"] = json!({self.one(SEEN): "set"});
+        }
+        if self.once_in(2) {
+            operations["add"] = json!({self.one(SEEN): "added"});
+        }
+        if self.once_in(3) {
+            operations["remove"] = json!([self.one(SEEN)]);
+        }
+        operations
     }
 
     fn virtual_service(&mut self, host: u64) -> Value {
@@ -162,22 +217,35 @@ struct Answered {
     rule: String,
     status: u16,
     to: String,
+    /// Host and headers upstream.
+    behind: String,
 }
 
 impl Dice {
     fn asked(&mut self, host: u64) -> Asked {
         let mut path = self.path();
-        if self.once_in(3) {
-            let _ = write!(path, "?{}={}", self.one(&["q", "r"]), self.one(VALUES));
+        if self.once_in(6) {
+            let _ = write!(path, "/{}/{}", self.one(ODD_SEGMENTS), self.one(SEGMENTS));
+        }
+        let mut sign = '?';
+        while self.once_in(3) {
+            let _ = write!(path, "{sign}{}={}", self.one(&["q", "r"]), self.one(VALUES));
+            sign = '&';
         }
         let mut headers = Vec::new();
         for name in HEADERS {
-            if self.once_in(3) {
+            while self.once_in(3) {
                 headers.push(((*name).to_owned(), self.one(VALUES).to_owned()));
             }
         }
+        let host = match self.0.below(6) {
+            0 => format!("H{host}"),
+            1 => format!("h{host}:80"),
+            2 => format!("h{host}.lab"),
+            _ => format!("h{host}"),
+        };
         Asked {
-            host: format!("h{host}"),
+            host,
             method: self.one(METHODS).to_owned(),
             path,
             headers,
@@ -234,6 +302,7 @@ fn decided(config: &RouteConfig, router: &Router, asked: &Asked) -> Answered {
         rule: rule.to_owned(),
         status,
         to: to.to_owned(),
+        behind: "-".to_owned(),
     };
     let decision = router.route(config, &view, &mut NoTrail);
     let RouteDecision::Route { vhost, route: at } = decision else {
@@ -247,7 +316,11 @@ fn decided(config: &RouteConfig, router: &Router, asked: &Asked) -> Answered {
         Action::Forward(forward) => {
             let pattern = router.rewrite_pattern(vhost, at);
             let sent = mutate::upstream_request(route, forward, 0, &view, pattern);
-            answered(rule, 200, &sent.path)
+            let values = |name: &str| sent.headers.all(name).map(str::to_owned).collect();
+            Answered {
+                behind: behind(&sent.authority, values),
+                ..answered(rule, 200, &sent.path)
+            }
         }
         Action::Redirect(redirect) => {
             let (status, to) = mutate::redirect(route, redirect, &view);
@@ -256,6 +329,14 @@ fn decided(config: &RouteConfig, router: &Router, asked: &Asked) -> Answered {
         Action::Direct(direct) => answered(rule, direct.status, "-"),
         Action::Unusable => answered(rule, 0, "-"),
     }
+}
+
+/// What is looked at of a request behind Envoy, in one text.
+fn behind(host: &str, values: impl Fn(&str) -> Vec<String>) -> String {
+    let seen = SEEN
+        .iter()
+        .map(|name| format!(" {name}={}", values(name).join("|")));
+    format!("{host}{}", seen.collect::<String>())
 }
 
 /// Real Envoy's, over one connection.
@@ -271,6 +352,7 @@ fn real(connection: &mut Connection, asked: &Asked) -> Answered {
             "-" => header("x-path"),
             location => location.to_owned(),
         },
+        behind: header("x-behind"),
     }
 }
 
@@ -284,8 +366,14 @@ fn echo() -> SocketAddr {
                 let mut connection = Connection::new(stream);
                 while let Ok(Some(message)) = connection.receive() {
                     let path = message.first.split(' ').nth(1).unwrap_or("-");
-                    let answer =
-                        format!("HTTP/1.1 200 OK\r\nx-path: {path}\r\ncontent-length: 0\r\n\r\n");
+                    let values = |name: &str| {
+                        let lines = message.headers.iter().filter(|(n, _)| n == name);
+                        lines.map(|(_, value)| value.clone()).collect()
+                    };
+                    let behind = behind(message.header("host").unwrap_or("-"), values);
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\nx-path: {path}\r\nx-behind: {behind}\r\ncontent-length: 0\r\n\r\n"
+                    );
                     if connection.send(answer.as_bytes()).is_err() {
                         return;
                     }
@@ -354,7 +442,11 @@ fn ten_thousand_random_requests_take_the_same_routes() {
     );
     // Agreement on nothing but misses would say little.
     let common = |status| statuses.get(&status).is_some_and(|n| n * 20 > all);
-    assert!(common(200) && common(301) && common(404), "{statuses:?}");
+    let moved: u64 = statuses.range(300..400).map(|(_, n)| n).sum();
+    assert!(
+        common(200) && moved * 20 > all && common(404),
+        "{statuses:?}"
+    );
     let shown = differing.iter().take(10).cloned().collect::<Vec<_>>();
     assert!(
         differing.is_empty(),
