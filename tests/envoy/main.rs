@@ -14,6 +14,7 @@
 
 mod case;
 mod certificates;
+mod dice;
 mod envoy;
 mod export;
 mod fidelity;
