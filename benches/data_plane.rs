@@ -134,6 +134,7 @@ fn route(path: PathMatch, header: Option<&str>) -> Route {
             body: "".into(),
         }),
         fault: None,
+        filters: None,
         request_headers: HeaderOps::default(),
         response_headers: HeaderOps::default(),
         origin: Origin::BUILT_IN,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::istio::{
-    AuthorizationPolicy, DestinationRule, Gateway, IstioMeshConfig, PeerAuthentication,
-    ServiceEntry, Sidecar, VirtualService, WorkloadEntry,
+    AuthorizationPolicy, DestinationRule, EnvoyFilter, Gateway, IstioMeshConfig,
+    PeerAuthentication, ServiceEntry, Sidecar, VirtualService, WorkloadEntry,
 };
 use super::k8s::{
     EndpointSlice, HorizontalPodAutoscaler, Namespace, Node, PodTemplateOwner, Service,
@@ -73,6 +73,8 @@ pub struct MeshConfig {
     pub peer_authentications: Vec<PeerAuthentication>,
     /// AuthorizationPolicies.
     pub authorization_policies: Vec<AuthorizationPolicy>,
+    /// EnvoyFilters.
+    pub envoy_filters: Vec<EnvoyFilter>,
     /// Zones per workload (`namespace/name`) from the Model's `placement`, in order of pods, repeated.
     pub placement: BTreeMap<Name, Vec<Name>>,
 }

@@ -6,7 +6,7 @@ use crate::config::MeshConfig;
 use crate::config::istio::{AuthorizationAction, AuthorizationPolicy, AuthorizationRule};
 use crate::config::selector::{is_everything, selects};
 use crate::units::IdVec;
-use crate::xds::listener::{Authorization, Operation, Policy, Rule};
+use crate::xds::listener::{Attribute, Authorization, Condition, Operation, Policy, Rule};
 use crate::xds::{Name, ProxyKind, Workload};
 
 /// The policies that apply; root namespace first, each oldest first.
@@ -92,11 +92,14 @@ fn translate_rule(rule: &AuthorizationRule, is_tcp: bool, allow: bool) -> Option
             .iter()
             .any(|(is, not)| !is.is_empty() || !not.is_empty())
     };
+    let is_header = |c: &Condition| matches!(c.attribute, Attribute::Header(_));
     let mut operations = rule.operations.clone();
-    if is_tcp && operations.iter().any(has_http) {
+    let mut conditions = rule.conditions.clone();
+    if is_tcp && (operations.iter().any(has_http) || conditions.iter().any(is_header)) {
         if allow {
             return None;
         }
+        conditions.retain(|c| !is_header(c));
         for operation in &mut operations {
             *operation = Operation {
                 ports: operation.ports.clone(),
@@ -107,6 +110,7 @@ fn translate_rule(rule: &AuthorizationRule, is_tcp: bool, allow: bool) -> Option
     Some(Rule {
         sources: rule.sources.clone(),
         operations,
+        conditions,
         has_unsupported_conditions: !rule.unsupported.is_empty(),
     })
 }

@@ -1,6 +1,7 @@
 //! The four steps in order.
 
 use super::authorization;
+use super::envoy_filter;
 use super::gateway;
 use super::inbound;
 use super::listener;
@@ -26,12 +27,13 @@ pub fn compile(config: &MeshConfig) -> Snapshot {
         let id = proxies.push(made);
         assigned.extend(members.into_iter().map(|w| (w, id)));
     }
-    let inbound = all_inbound(&push);
+    let inbound = all_inbound(&push, &mut tables);
     let services = push.registry.snapshot_services().collect();
     let mut assumed = push.fleet.assumed.clone();
     assumed.extend(push.registry.assumed.iter().cloned());
     assumed.extend(unopened_gateways(&push));
     assumed.extend(authorization::unenforced(config, &push.fleet.workloads));
+    assumed.extend(push.envoy_filters.unused(config, &tables.patched));
     let mut workloads = push.fleet.workloads;
     for (id, ports) in inbound {
         workloads[id].inbound = ports;
@@ -78,7 +80,7 @@ fn proxy_tables(push: &PushContext<'_>, proxy: &Proxy<'_>, tables: &mut Tables) 
     } else {
         listener::outbound(push, proxy, &scope, tables)
     };
-    ProxyTables {
+    let mut made = ProxyTables {
         representative: push.fleet.workloads[proxy.workload].full_name().into(),
         kind: proxy.kind,
         namespace: proxy.namespace.clone(),
@@ -86,16 +88,26 @@ fn proxy_tables(push: &PushContext<'_>, proxy: &Proxy<'_>, tables: &mut Tables) 
         routes,
         clusters,
         allow_any: scope.allow_any && proxy.kind != ProxyKind::Gateway,
-    }
+    };
+    envoy_filter::apply(&push.envoy_filters, proxy, tables, &mut made);
+    made
 }
 
 /// Inbound ports of every workload with a sidecar.
-fn all_inbound(push: &PushContext<'_>) -> Vec<(WorkloadId, Vec<Inbound>)> {
+fn all_inbound(push: &PushContext<'_>, tables: &mut Tables) -> Vec<(WorkloadId, Vec<Inbound>)> {
     let sidecars = push.fleet.workloads.iter_ids();
     (sidecars.filter(|(_, w)| w.proxy == ProxyKind::Sidecar))
         .map(|(id, w)| {
             let sidecar = sidecar_scope::pick(push.config, &w.namespace, &w.labels);
-            (id, inbound::ports(push, id, sidecar))
+            let mut ports = inbound::ports(push, id, sidecar);
+            let filters = push.envoy_filters.of_proxy(&w.namespace, &w.labels);
+            envoy_filter::apply_inbound(
+                &push.envoy_filters,
+                &filters,
+                &mut tables.patched,
+                &mut ports,
+            );
+            (id, ports)
         })
         .collect()
 }

@@ -306,6 +306,7 @@ fn to_https(origin: Origin) -> Route {
             ..Redirect::default()
         }),
         fault: None,
+        filters: None,
         request_headers: HeaderOps::default(),
         response_headers: HeaderOps::default(),
         origin,

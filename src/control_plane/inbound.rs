@@ -97,6 +97,9 @@ fn of_services(
             service.origin,
             origin,
         ));
+        if let Some(inbound) = inbound.last_mut() {
+            inbound.virtual_host = format!("inbound|http|{}", port.port).into();
+        }
     }
 }
 
@@ -211,6 +214,9 @@ fn make(
             &workload.labels,
             !http,
         ),
+        filters: Vec::new(),
+        virtual_host: format!("inbound|http|{port}").into(),
+        route_filters: None,
         origin,
     }
 }

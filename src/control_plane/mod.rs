@@ -6,7 +6,8 @@
 //! 1. `fleet`: workloads become pods with names, addresses, places and sidecars;
 //! 2. `registry`: Services and ServiceEntries become one model of services with endpoints;
 //! 3. `push_context`: VirtualServices, DestinationRules and policies are indexed;
-//! 4. `compile`: each class of proxies that sees the same gets its tables.
+//! 4. `compile`: each class of proxies that sees the same gets its tables, with EnvoyFilters laid
+//!    over them (`envoy_filter`).
 //!
 //! It may not know the clock, the engine or a scenario: tables are a pure function of
 //! configuration. Endpoint priorities depend on the client's place and are left to
@@ -22,6 +23,7 @@ mod delegate;
 mod destination_rule;
 mod domains;
 mod endpoint;
+mod envoy_filter;
 mod external;
 mod fleet;
 mod gateway;

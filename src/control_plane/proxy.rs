@@ -10,7 +10,7 @@ use crate::config::selector::selects;
 use crate::xds::{Name, ProxyKind, WorkloadId};
 
 /// The first workload of a class stands for all of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Proxy<'a> {
     pub(super) kind: ProxyKind,
     pub(super) namespace: &'a Name,
@@ -18,6 +18,8 @@ pub(super) struct Proxy<'a> {
     pub(super) workload: WorkloadId,
     /// Index of the Sidecar object that applies.
     pub(super) sidecar: Option<usize>,
+    /// Positions of the EnvoyFilters that apply.
+    pub(super) filters: Vec<usize>,
 }
 
 impl Proxy<'_> {
@@ -47,7 +49,8 @@ pub(super) fn classes<'p>(push: &'p PushContext<'_>) -> Vec<(Proxy<'p>, Vec<Work
             .flatten();
         // Servers and their ports depend on the gateway's own labels and Services.
         let alone = gateway.then_some(id);
-        let key = (&workload.namespace, sidecar, alone, fits);
+        let filters = (push.envoy_filters).of_proxy(&workload.namespace, &workload.labels);
+        let key = (&workload.namespace, sidecar, alone, fits, filters.clone());
         if let Some(class) = at.get(&key) {
             classes[*class].1.push(id);
             continue;
@@ -59,6 +62,7 @@ pub(super) fn classes<'p>(push: &'p PushContext<'_>) -> Vec<(Proxy<'p>, Vec<Work
             labels: &workload.labels,
             workload: id,
             sidecar,
+            filters,
         };
         classes.push((proxy, vec![id]));
     }

@@ -1,6 +1,7 @@
 //! Everything the generators ask for, indexed once (`pilot/pkg/model/push_context.go`).
 
 use super::destination_rule::DestinationRules;
+use super::envoy_filter::EnvoyFilters;
 use super::fleet::Fleet;
 use super::mtls::Authentication;
 use super::registry::Registry;
@@ -15,6 +16,7 @@ pub(super) struct PushContext<'a> {
     pub(super) registry: Registry,
     pub(super) authn: Authentication<'a>,
     pub(super) rules: DestinationRules<'a>,
+    pub(super) envoy_filters: EnvoyFilters<'a>,
     /// Oldest first, delegates merged in.
     pub(super) virtual_services: Vec<RootVirtualService>,
 }
@@ -30,6 +32,7 @@ impl<'a> PushContext<'a> {
             registry,
             authn,
             rules: DestinationRules::new(config),
+            envoy_filters: EnvoyFilters::new(config),
             virtual_services: virtual_service::roots(config),
             fleet,
         }

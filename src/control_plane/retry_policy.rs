@@ -131,9 +131,13 @@ fn parse_retry_on(text: &str) -> (RetryOn, String, Vec<u16>) {
     if !codes.is_empty() && !words.contains(&"retriable-status-codes") {
         words.push("retriable-status-codes");
     }
-    let on =
-        (words.iter().filter_map(|w| RetryOn::word(w.trim()))).fold(RetryOn::NONE, RetryOn::with);
-    (on, words.join(","), codes)
+    (conditions(words.iter().copied()), words.join(","), codes)
+}
+
+/// The conditions of these words; unknown ones are ignored.
+pub(super) fn conditions<'w>(words: impl Iterator<Item = &'w str>) -> RetryOn {
+    let known = words.filter_map(|w| RetryOn::word(w.trim()));
+    known.fold(RetryOn::NONE, RetryOn::with)
 }
 
 /// Codes Go's `http.StatusText` knows.

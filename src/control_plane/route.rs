@@ -110,6 +110,7 @@ impl RouteBuilder<'_> {
             matches: route_match::translate(block, self.push.at_least(22)),
             action,
             fault: rule.fault.as_ref().and_then(fault),
+            filters: None,
             request_headers,
             response_headers,
             origin: block.map_or(rule.origin, |b| b.origin),
@@ -321,6 +322,7 @@ fn simple(
             cluster_not_found_status: 503,
         })),
         fault: None,
+        filters: None,
         request_headers: HeaderOps::default(),
         response_headers: HeaderOps::default(),
         origin,
@@ -336,6 +338,7 @@ fn fault(fault: &HttpFault) -> Option<Fault> {
     let fault = Fault {
         delay: delay.filter(|(share, _)| *share != Fraction::ZERO),
         abort: abort.filter(|(share, _)| *share != Fraction::ZERO),
+        max_active: None,
         origin: fault.origin,
     };
     (fault.delay.is_some() || fault.abort.is_some()).then_some(fault)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::cluster;
+use super::envoy_filter::Patched;
 use super::proxy::Proxy;
 use super::push_context::PushContext;
 use super::route::RouteBuilder;
@@ -106,6 +107,7 @@ pub(super) struct Tables {
     pub(super) clusters: IdVec<Cluster>,
     pub(super) route_configs: IdVec<RouteConfig>,
     pub(super) cache: RouteCache,
+    pub(super) patched: Patched,
     // Looked up, never iterated.
     cluster_ids: HashMap<ClusterKey, Option<ClusterId>>,
     config_ids: HashMap<ConfigKey, RouteConfigId>,

@@ -3,14 +3,14 @@
 //! Knows policies, the peer's identity and one HTTP request; a refusal is 403 without a
 //! response flag (Istio `pilot/pkg/security/authz`). Peers without mutual TLS have no
 //! principal and no namespace: such fields never match, their negations do. Not modelled:
-//! CUSTOM, AUDIT, `when`, path templates, TCP.
+//! CUSTOM, AUDIT, conditions on tokens and on addresses behind other proxies, path templates, TCP.
 
 use std::net::IpAddr;
 
 use super::path::Target;
 use super::router::RequestView;
 use crate::xds::Name;
-use crate::xds::listener::{Authorization, Operation, Policy, Rule, Source};
+use crate::xds::listener::{Attribute, Authorization, Condition, Operation, Policy, Rule, Source};
 
 /// Who is on the other end of the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,27 @@ pub struct Peer {
     pub namespace: Option<Name>,
     /// Its address.
     pub ip: Option<Name>,
+    /// Server name of its TLS handshake: `outbound_.80_.v1_.reviews.default.svc.cluster.local`.
+    pub sni: Option<Name>,
+}
+
+/// True when a rule asks for the peer's address: then clients of one workload differ.
+pub fn asks_for_addresses(authorization: &Authorization) -> bool {
+    let of_rule = |rule: &Rule| {
+        let blocks = |s: &Source| !s.ip_blocks.0.is_empty() || !s.ip_blocks.1.is_empty();
+        let asked = |c: &Condition| c.attribute == Attribute::SourceIp;
+        rule.sources.iter().any(blocks) || rule.conditions.iter().any(asked)
+    };
+    let policies = authorization.deny.iter().chain(&authorization.allow);
+    policies.flat_map(|p| &p.rules).any(of_rule)
+}
+
+/// The server name that istiod's mutual TLS brings for a cluster.
+pub fn sni_of(cluster: &str) -> Option<Name> {
+    let mut parts = cluster.splitn(4, '|');
+    let (direction, port) = (parts.next()?, parts.next()?);
+    let (subset, host) = (parts.next()?, parts.next()?);
+    Some(format!("{direction}_.{port}_.{subset}_.{host}").into())
 }
 
 /// The answer.
@@ -61,6 +82,10 @@ fn rule_matches(rule: &Rule, peer: &Peer, request: &RequestView<'_>, port: u16) 
     let sources = &rule.sources;
     let operations = &rule.operations;
     !rule.has_unsupported_conditions
+        && rule
+            .conditions
+            .iter()
+            .all(|c| condition_matches(c, peer, request, port))
         && (sources.is_empty() || sources.iter().any(|s| source_matches(s, peer)))
         && (operations.is_empty()
             || (operations.iter()).any(|o| operation_matches(o, request, port)))
@@ -73,6 +98,30 @@ fn source_matches(source: &Source, peer: &Peer) -> bool {
     field(&source.principals, principal)
         && field(&source.namespaces, namespace)
         && field(&source.ip_blocks, address)
+}
+
+fn condition_matches(
+    condition: &Condition,
+    peer: &Peer,
+    request: &RequestView<'_>,
+    port: u16,
+) -> bool {
+    let values = &condition.values;
+    let principal = peer.principal.as_deref();
+    match &condition.attribute {
+        Attribute::Header(name) => field(values, |form| text(form, request.headers.get(name))),
+        Attribute::SourceIp => field(values, |block| in_block(block, peer.ip.as_deref())),
+        Attribute::SourceNamespace => field(values, |form| text(form, peer.namespace.as_deref())),
+        Attribute::SourcePrincipal | Attribute::SourceServiceAccount => {
+            field(values, |form| text(form, principal))
+        }
+        Attribute::SourceTrustDomain => {
+            let domain = principal.and_then(|p| p.split('/').next());
+            field(values, |form| text(form, domain))
+        }
+        Attribute::DestinationPort => field(values, |form| form.parse() == Ok(port)),
+        Attribute::Sni => field(values, |form| text(form, peer.sni.as_deref())),
+    }
 }
 
 fn operation_matches(operation: &Operation, request: &RequestView<'_>, port: u16) -> bool {
@@ -178,13 +227,15 @@ mod tests {
             principal: principal.map(Name::from),
             namespace: Some("default".into()),
             ip: Some("10.1.2.3".into()),
+            sni: Some("outbound_.80_._.shop".into()),
         };
+        let headers: Headers = [("x-user", "ann")].into_iter().collect();
         let request = RequestView {
             method: "GET",
             scheme: "http",
             authority: "Shop.Example:8080",
             path: "/api/../api/v1?x=1",
-            headers: &Headers::new(),
+            headers: &headers,
         };
         check(authorization, &peer, &request, 8080)
     }
@@ -248,6 +299,52 @@ mod tests {
         assert!(allows(block("10.1.0.0/16"), None) && allows(block("0.0.0.0/0"), None));
         assert!(allows(block("10.1.2.3"), None));
         assert!(!allows(block("10.1.2.4"), None) && !allows(block("::/0"), None));
+    }
+
+    #[test]
+    fn conditions_are_anded_and_negations_hold_for_what_is_missing() {
+        let when = |attribute: Attribute, values: &[&str], others: &[&str]| Condition {
+            attribute,
+            values: (names(values), names(others)),
+        };
+        let check = |conditions: Vec<Condition>, expected: bool| {
+            let rule = Rule {
+                conditions,
+                ..Rule::default()
+            };
+            assert_eq!(allows(rule.clone(), SLEEP), expected, "{rule:?}");
+        };
+        let header = |name: &str| Attribute::Header(name.into());
+        check(vec![when(header("x-user"), &["a*"], &[])], true);
+        check(vec![when(header("x-user"), &["bob"], &[])], false);
+        check(vec![when(header("x-none"), &["*"], &[])], false);
+        check(vec![when(header("x-none"), &[], &["bob"])], true);
+        check(
+            vec![when(Attribute::SourceIp, &["10.0.0.0/8"], &["10.1.2.4"])],
+            true,
+        );
+        check(
+            vec![when(Attribute::SourceNamespace, &["default"], &[])],
+            true,
+        );
+        check(
+            vec![when(Attribute::SourceTrustDomain, &["cluster.local"], &[])],
+            true,
+        );
+        check(vec![when(Attribute::DestinationPort, &["8080"], &[])], true);
+        check(
+            vec![when(Attribute::DestinationPort, &[], &["8080"])],
+            false,
+        );
+        check(
+            vec![when(Attribute::Sni, &["*.shop", "*_.shop"], &[])],
+            true,
+        );
+        let both = vec![
+            when(Attribute::SourceNamespace, &["default"], &[]),
+            when(header("x-user"), &["bob"], &[]),
+        ];
+        check(both, false);
     }
 
     #[test]

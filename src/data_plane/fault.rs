@@ -3,7 +3,7 @@
 //! Delay and abort are drawn independently with fresh random numbers, delay first
 //! (`source/extensions/filters/http/fault/fault_filter.cc`). The filter stands before the
 //! router: route timeouts do not include the delay, and an aborted request is never retried
-//! and no cluster counts it. Not modelled: `max_active_faults`, response rate limits.
+//! and no cluster counts it. Not modelled: response rate limits.
 
 use crate::units::SimDuration;
 use crate::xds::route::{AbortStatus, Fault};
@@ -20,6 +20,12 @@ pub fn decide_abort(fault: &Fault, draw: u64) -> Option<AbortStatus> {
     share.hit(draw).then_some(status)
 }
 
+/// True when the fault may be injected beside so many active ones. Asked when one is about to be;
+/// a request that is faulted already may be faulted again.
+pub fn has_room(fault: &Fault, active: u32) -> bool {
+    fault.max_active.is_none_or(|max| active < max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,6 +36,7 @@ mod tests {
         Fault {
             delay: Some((share, SimDuration::from_ms(300))),
             abort: Some((share, AbortStatus::Http(418))),
+            max_active: None,
             origin: Origin::BUILT_IN,
         }
     }

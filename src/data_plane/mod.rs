@@ -8,9 +8,11 @@
 //! Reasons are optional: functions that decide take a [`Trail`]. Runs pass [`NoTrail`], for
 //! which no reason is even built; explanations pass a [`Recorder`].
 //!
-//! The rules are those of Envoy 1.40. Not here: HTTP bytes, DNS, TLS, filters that come from
-//! EnvoyFilter, subset and zone-aware balancing, active health checks.
+//! The rules are those of Envoy 1.40. Not here: HTTP bytes, DNS, TLS, subset and zone-aware
+//! balancing, active health checks.
 
+pub mod adaptive_concurrency;
+pub mod admission_control;
 pub mod authorization;
 pub mod circuit_breaker;
 pub mod conn_pool;
@@ -22,6 +24,7 @@ pub mod header_match;
 pub mod hedge;
 pub mod inbound;
 pub mod load_balancer;
+pub mod local_rate_limit;
 pub mod merge_window;
 pub mod mutate;
 pub mod outlier_detection;

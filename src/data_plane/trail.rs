@@ -7,6 +7,7 @@
 use super::circuit_breaker::Resource;
 use super::outlier_detection::Ejection;
 use super::retry::{RetryDecision, TryOutcome};
+use crate::http::Details;
 use crate::units::{SimDuration, SimTime};
 use crate::xds::route::{AbortStatus, PathMatch, TextMatch, WeightedCluster};
 use crate::xds::{LbPolicy, Name};
@@ -116,6 +117,11 @@ pub enum Reason {
     FaultNot {
         /// True for the delay, false for the abort.
         delay: bool,
+    },
+    /// A filter that somebody added answers.
+    FilterRefused {
+        /// `local_rate_limited` and the like.
+        details: Details,
     },
     /// The route names a cluster the proxy does not know.
     ClusterMissing {

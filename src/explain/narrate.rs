@@ -147,6 +147,9 @@ impl Teller<'_> {
                 }
             }),
             Reason::FaultNot { delay } => self.fault_escaped(*delay),
+            Reason::FilterRefused { details } => {
+                format!("a filter that an EnvoyFilter added refuses the request: {details}")
+            }
             Reason::ClusterMissing { cluster, status } => format!(
                 "the proxy knows no cluster `{cluster}` (the host or subset does not exist, or is out of scope): {status} NC"
             ),

@@ -4,7 +4,7 @@
 //! once more, with the peer as mutual TLS would show it.
 
 use super::narrate::Teller;
-use crate::data_plane::authorization::{Decision, Peer, check};
+use crate::data_plane::authorization::{Decision, Peer, check, sni_of};
 use crate::xds::listener::{Inbound, Policy};
 use crate::xds::{Endpoint, ProxyKind, Workload};
 
@@ -63,7 +63,9 @@ impl Teller<'_> {
                 format!("cluster.local/ns/{}/sa/{}", w.namespace, w.service_account).into()
             }),
             namespace: caller.map(|w| w.namespace.clone()),
-            ip: None,
+            // The story is that of a request of the first pod.
+            ip: caller.and_then(|w| Some(self.snapshot.pods[*w.pods.first()?].ip.clone())),
+            sni: self.cluster().and_then(|cluster| sni_of(&cluster.name)),
         }
     }
 

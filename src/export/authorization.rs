@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Writer, listener};
-use crate::xds::listener::{Operation, Policy, Rule, Source};
+use crate::xds::listener::{Attribute, Condition, Operation, Policy, Rule, Source};
 use crate::xds::{Inbound, Name};
 
 const HTTP: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
@@ -67,10 +67,78 @@ fn of_rule(rule: &Rule) -> Value {
             of
         }
     };
+    let permissions = any(rule.operations.iter().map(permission).collect());
+    let principals = any(rule.sources.iter().map(principal).collect());
+    let (mut about_request, mut about_peer) = (Vec::new(), Vec::new());
+    for condition in &rule.conditions {
+        when(&mut about_request, &mut about_peer, condition);
+    }
     json!({
-        "permissions": any(rule.operations.iter().map(permission).collect()),
-        "principals": any(rule.sources.iter().map(principal).collect()),
+        "permissions": with(permissions, &about_request, ("and_rules", "rules")),
+        "principals": with(principals, &about_peer, ("and_ids", "ids")),
     })
+}
+
+/// Every alternative together with all conditions.
+fn with(alternatives: Vec<Value>, conditions: &[Value], (and, set): (&str, &str)) -> Vec<Value> {
+    if conditions.is_empty() {
+        return alternatives;
+    }
+    let together = |one: Value| {
+        let all: Vec<Value> = std::iter::once(one)
+            .chain(conditions.iter().cloned())
+            .collect();
+        json!({and: {set: all}})
+    };
+    alternatives.into_iter().map(together).collect()
+}
+
+/// `when`: headers and peers are principals for istiod, ports and server names permissions.
+fn when(permissions: &mut Vec<Value>, principals: &mut Vec<Value>, condition: &Condition) {
+    const RULES: (&str, &str, &str) = ("or_rules", "rules", "not_rule");
+    const IDS: (&str, &str, &str) = ("or_ids", "ids", "not_id");
+    let values = &condition.values;
+    let named = |text: Value| json!({"authenticated": {"principal_name": text}});
+    match &condition.attribute {
+        Attribute::Header(name) => field(
+            principals,
+            values,
+            IDS,
+            |form| json!({"header": {"name": &**name, "string_match": string_match("", form)}}),
+        ),
+        Attribute::SourceIp => field(
+            principals,
+            values,
+            IDS,
+            |block| json!({"direct_remote_ip": listener::cidr(block)}),
+        ),
+        Attribute::SourceNamespace => {
+            field(principals, values, IDS, |namespace| {
+                named(namespace_match(namespace))
+            });
+        }
+        Attribute::SourcePrincipal | Attribute::SourceServiceAccount => {
+            field(principals, values, IDS, |name| {
+                named(string_match("spiffe://", name))
+            });
+        }
+        Attribute::SourceTrustDomain => field(principals, values, IDS, |domain| {
+            let pattern = format!("spiffe://{}/.*", regex::escape(domain).replace("\\*", ".*"));
+            named(json!({"safe_regex": {"regex": pattern}}))
+        }),
+        Attribute::DestinationPort => field(
+            permissions,
+            values,
+            RULES,
+            |port| json!({"destination_port": port.parse::<u16>().unwrap_or(0)}),
+        ),
+        Attribute::Sni => field(
+            permissions,
+            values,
+            RULES,
+            |name| json!({"requested_server_name": string_match("", name)}),
+        ),
+    }
 }
 
 /// A field: one of the values, none of the others.
@@ -132,17 +200,7 @@ fn principal(source: &Source) -> Value {
         named(string_match("spiffe://", name))
     });
     field(&mut found, &source.namespaces, WORDS, |namespace| {
-        let pattern = match namespace.split_once('*') {
-            None => format!(".*/ns/{}/.*", regex::escape(namespace)),
-            Some((before, after)) => {
-                format!(
-                    ".*/ns/{}.*{}/.*",
-                    regex::escape(before),
-                    regex::escape(after)
-                )
-            }
-        };
-        named(json!({"safe_regex": {"regex": pattern}}))
+        named(namespace_match(namespace))
     });
     field(
         &mut found,
@@ -154,6 +212,21 @@ fn principal(source: &Source) -> Value {
         return json!({"any": true});
     }
     json!({"and_ids": {"ids": found}})
+}
+
+/// A namespace inside a principal.
+fn namespace_match(namespace: &str) -> Value {
+    let pattern = match namespace.split_once('*') {
+        None => format!(".*/ns/{}/.*", regex::escape(namespace)),
+        Some((before, after)) => {
+            format!(
+                ".*/ns/{}.*{}/.*",
+                regex::escape(before),
+                regex::escape(after)
+            )
+        }
+    };
+    json!({"safe_regex": {"regex": pattern}})
 }
 
 /// Exact, `prefix*`, `*suffix`, `*` (not empty).

@@ -123,12 +123,16 @@ impl Writer<'_> {
         if let Some(retry) = &inbound.retry {
             forward["retry_policy"] = super::action::retry_policy(retry);
         }
-        let mut filters = self.http_rbac(inbound);
-        filters.extend([
+        let own = [
             listener::filter("fault", "fault.v3.HTTPFault"),
             listener::filter("cors", "cors.v3.Cors"),
             listener::filter("router", "router.v3.Router"),
-        ]);
+        ];
+        let filters = super::filter::chain(&inbound.filters, self.http_rbac(inbound), own);
+        let mut route = json!({"name": "default", "match": {"prefix": "/"}, "route": forward});
+        if let Some(of_route) = &inbound.route_filters {
+            super::filter::per_route(&mut route, of_route);
+        }
         json!({
             "name": "envoy.filters.network.http_connection_manager",
             "typed_config": {
@@ -138,9 +142,9 @@ impl Writer<'_> {
                     "name": name,
                     "validate_clusters": false,
                     "virtual_hosts": [{
-                        "name": format!("inbound|http|{}", inbound.port),
+                        "name": &*inbound.virtual_host,
                         "domains": ["*"],
-                        "routes": [{"name": "default", "match": {"prefix": "/"}, "route": forward}],
+                        "routes": [route],
                     }],
                 },
                 "http_filters": filters,

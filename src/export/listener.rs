@@ -152,11 +152,11 @@ impl Writer<'_> {
             "stat_prefix": format!("{direction}_{}", listener.name),
             "route_config": self.route_config(routes),
             // The order of istiod's chain, without Istio's own filters.
-            "http_filters": [
+            "http_filters": super::filter::chain(&settings.filters, Vec::new(), [
                 filter("fault", "fault.v3.HTTPFault"),
                 filter("cors", "cors.v3.Cors"),
                 router(settings),
-            ],
+            ]),
             "use_remote_address": self.workload.proxy == ProxyKind::Gateway,
             "normalize_path": true,
             "generate_request_id": true,

@@ -16,6 +16,7 @@ mod action;
 mod authorization;
 mod cluster;
 mod endpoints;
+mod filter;
 mod health_check;
 mod inbound;
 mod listener;

@@ -62,6 +62,9 @@ impl Writer<'_> {
         if let Some(settings) = &route.fault {
             value["typed_per_filter_config"] = json!({"envoy.filters.http.fault": fault(settings)});
         }
+        if let Some(filters) = &route.filters {
+            super::filter::per_route(&mut value, filters);
+        }
         value
     }
 
@@ -176,6 +179,9 @@ fn fault(fault: &Fault) -> Value {
         let delay =
             json!({"fixed_delay": duration(*length), "percentage": fractional_percent(*share)});
         value.insert("delay".to_owned(), delay);
+    }
+    if let Some(max) = fault.max_active {
+        value.insert("max_active_faults".to_owned(), json!(max));
     }
     if let Some((share, status)) = &fault.abort {
         let mut abort = json!({"percentage": fractional_percent(*share)});

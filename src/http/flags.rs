@@ -147,6 +147,12 @@ pub enum Details {
     NoProxy,
     /// The client gave up before the response.
     DownstreamRemoteDisconnect,
+    /// The local rate limit filter refused.
+    LocalRateLimited,
+    /// The admission control filter refused.
+    DeniedByAdmissionControl,
+    /// The adaptive concurrency filter refused.
+    ReachedConcurrencyLimit,
 }
 
 impl Details {
@@ -182,6 +188,9 @@ impl Details {
             Self::RbacDenied => "rbac_access_denied_matched_policy[none]",
             Self::NoProxy => "-",
             Self::DownstreamRemoteDisconnect => "downstream_remote_disconnect",
+            Self::LocalRateLimited => "local_rate_limited",
+            Self::DeniedByAdmissionControl => "denied_by_admission_control",
+            Self::ReachedConcurrencyLimit => "reached_concurrency_limit",
         }
     }
 }

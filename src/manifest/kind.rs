@@ -75,7 +75,7 @@ const KINDS: &[KnownKind] = &[
     row("install.istio.io", "IstioOperator", Simulated),
     cluster("towtank", "Model", Towtank),
     cluster("towtank", "Scenario", Towtank),
-    row(NETWORKING, "EnvoyFilter", NotSimulated),
+    row(NETWORKING, "EnvoyFilter", Simulated),
     row(NETWORKING, "ProxyConfig", NotSimulated),
     row(NETWORKING, "WorkloadGroup", Inert),
     row(SECURITY, "RequestAuthentication", NotSimulated),

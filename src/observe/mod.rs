@@ -5,12 +5,14 @@
 
 pub mod envoy_stats;
 pub mod histogram;
+pub mod proxy_stats;
 pub mod record;
 pub mod recorder;
 pub mod tally;
 
 pub use envoy_stats::{ClusterStats, Stat};
 pub use histogram::Histogram;
+pub use proxy_stats::{ProxyStat, ProxyStats};
 pub use record::Record;
 pub use recorder::Recorder;
 pub use tally::Tally;

@@ -40,6 +40,8 @@ pub struct Record {
     pub clients: Vec<ClientRecord>,
     /// One per (client workload, cluster) that was used, in name order.
     pub clusters: Vec<ClusterRecord>,
+    /// Statistics of HTTP filters, one per workload that counted any, in name order.
+    pub proxies: Vec<ProxyRecord>,
     /// One per pod that could receive requests, in (workload, pod) order.
     pub endpoints: Vec<EndpointRecord>,
     /// Who called whom, in name order.
@@ -70,6 +72,15 @@ pub enum Ended {
     Interrupted,
     /// The limit of work in flight was reached.
     TooMuchInFlight,
+}
+
+/// What the HTTP filters of a workload's proxies counted.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyRecord {
+    /// Workload (`namespace/name`).
+    pub workload: String,
+    /// Envoy's full name → value.
+    pub stats: BTreeMap<String, u64>,
 }
 
 /// What one load saw.

@@ -3,6 +3,7 @@
 
 use super::Histogram;
 use super::envoy_stats::ClusterStats;
+use super::proxy_stats::ProxyStats;
 use super::tally::Tally;
 use crate::http::{Details, Flags};
 use crate::units::hash::Digest;
@@ -141,6 +142,8 @@ pub struct Recorder {
     pub pods: Vec<PodCounts>,
     /// Workloads.
     pub apps: Vec<AppCounts>,
+    /// HTTP filters of proxies, by prefix.
+    pub proxies: Vec<ProxyStats>,
     /// Finished windows.
     pub windows: Vec<Window>,
     /// Single root requests, up to `keep`.
@@ -270,6 +273,9 @@ impl Recorder {
         self.apps
             .iter_mut()
             .for_each(|app| *app = AppCounts::default());
+        self.proxies
+            .iter_mut()
+            .for_each(|proxy| *proxy = ProxyStats::default());
     }
 
     /// Closes windows that lie before `now`.

@@ -6,6 +6,10 @@
 //! `workload` is `namespace/name`. New keys may be added within a schema version; none
 //! changes its name or meaning.
 
+mod proxy;
+
+pub use proxy::Proxy;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -51,6 +55,9 @@ pub struct RunReport {
     pub clients: Vec<Client>,
     /// Envoy's statistics per (client workload, cluster), in name order.
     pub clusters: Vec<Cluster>,
+    /// What HTTP filters that were added by EnvoyFilter counted; left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxies: Vec<Proxy>,
     /// One per pod that could receive requests, in (workload, pod) order.
     pub endpoints: Vec<Endpoint>,
     /// Who called whom, in name order.
@@ -300,6 +307,7 @@ impl From<&Record> for RunReport {
             events: record.events,
             clients: record.clients.iter().map(Client::from).collect(),
             clusters: record.clusters.iter().map(Cluster::from).collect(),
+            proxies: record.proxies.iter().map(Proxy::from).collect(),
             endpoints: record.endpoints.iter().map(Endpoint::from).collect(),
             edges: record.edges.iter().map(Edge::from).collect(),
             workloads: record.workloads.iter().map(Workload::from).collect(),

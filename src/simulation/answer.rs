@@ -73,13 +73,16 @@ impl<T: Trail> World<'_, T> {
             now.since(call.started),
             is_charged,
         );
+        if route.has_filters {
+            self.leave_filters(now, id);
+        }
         match parent {
             Parent::Root { load, .. } => self.answer_root(now, id, load, queue),
             Parent::Attempt {
                 attempt,
                 call: number,
             } => {
-                let app_timer = call.app_timer;
+                let app_timer = self.calls[id as usize].app_timer;
                 queue.cancel(app_timer);
                 self.free_call(id);
                 let again = is_failure(status) && self.call_again(now, id, attempt, number, queue);

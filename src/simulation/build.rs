@@ -309,6 +309,8 @@ impl<'a> Builder<'a> {
             children: routes.children,
             rows: routes.rows,
             inbounds,
+            guards: routes.guards,
+            filters: routes.filters,
             prefixes: self.prefixes,
             distances: self.distances,
             workers: self.model.proxy_concurrency.max(1),

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use super::build::{Builder, DRAWN};
 use super::build_cluster::Slots;
 use super::build_policy::Policy;
-use super::plan::{ActionPlan, HashPart, InboundPlan, MirrorPlan, RoutePlan, Row, WeightedPlan};
+use super::filter_plan::{FilterPlans, FilterSteps, Manager};
+use super::plan::{
+    ActionPlan, Guard, HashPart, InboundPlan, MirrorPlan, NIL, RoutePlan, Row, WeightedPlan,
+};
 use super::resolve::{RequestClass, Resolved};
 use crate::data_plane::hash_policy::{Downstream, request_hash};
 use crate::data_plane::mutate::upstream_request;
@@ -20,7 +23,7 @@ use crate::units::{Origin, SimDuration};
 use crate::xds::listener::HttpConnectionManager;
 use crate::xds::route::{Action, HashPolicy, Route, WeightedCluster};
 use crate::xds::snapshot::RouteConfigId;
-use crate::xds::{Name, ProxyKind, WorkloadId};
+use crate::xds::{Name, ProxyKind, ProxyTables, WorkloadId};
 
 /// All route plans while they are made.
 #[derive(Default)]
@@ -31,6 +34,9 @@ pub(super) struct Routes {
     pub(super) slots: Slots,
     /// Inbound clusters that limit something.
     pub(super) inbounds: Vec<InboundPlan>,
+    pub(super) guards: Vec<Guard>,
+    /// Filters that people added.
+    pub(super) filters: FilterPlans,
     known: BTreeMap<(u32, RequestClass), u32>,
     row_ids: BTreeMap<Row, u32>,
     /// (route, weighted cluster) whose servers' calls are not routed yet, with the class they see.
@@ -77,14 +83,69 @@ impl Routes {
         let Some(tables) = tables.map(|id| &snapshot.tables[id]) else {
             return self.without_proxy(builder, id, sender);
         };
-        match builder.resolver.resolve(tables, sender.class, &mut NoTrail) {
-            Resolved::Http { route, at, hcm, .. } => {
-                self.http(builder, id, sender, (route, hcm), at)
+        let (plan, route) = match builder.resolver.resolve(tables, sender.class, &mut NoTrail) {
+            Resolved::Http { route, at, hcm, .. } => (
+                self.http(builder, id, sender, (route, hcm), at),
+                Some(route),
+            ),
+            Resolved::NoRoute => (
+                self.local(sender, 404, Flags::NR, Details::RouteNotFound),
+                None,
+            ),
+            Resolved::Closed => {
+                return self.local(sender, 0, Flags::UH, Details::NoHealthyUpstream);
             }
-            Resolved::NoRoute => self.local(sender, 404, Flags::NR, Details::RouteNotFound),
-            Resolved::Closed => self.local(sender, 0, Flags::UH, Details::NoHealthyUpstream),
-            Resolved::Tcp(clusters) => self.tcp(builder, id, sender, &clusters),
+            Resolved::Tcp(clusters) => return self.tcp(builder, id, sender, &clusters),
+        };
+        let filters = self.added_filters(builder, sender, tables, route);
+        let fault_scope = match &plan.fault {
+            Some(_) => self.fault_scope(builder, sender, tables),
+            None => NIL,
+        };
+        RoutePlan {
+            has_filters: plan.fault.is_some() || filters.is_some(),
+            filters,
+            fault_scope,
+            ..plan
         }
+    }
+
+    /// Where the fault filter of the connection manager that takes the request counts.
+    fn fault_scope(
+        &mut self,
+        builder: &Builder<'_>,
+        sender: &Sender<'_>,
+        tables: &ProxyTables,
+    ) -> u32 {
+        let chain = builder.resolver.chain_of(tables, sender.class);
+        let name = chain.map_or("", |(listener, _)| &listener.name);
+        let prefix = manager_prefix(tables, name);
+        let workload = &builder.apps[sender.app as usize].name;
+        self.filters.scope(workload, &prefix)
+    }
+
+    /// The filters people added to the connection manager that takes the request.
+    fn added_filters(
+        &mut self,
+        builder: &Builder<'_>,
+        sender: &Sender<'_>,
+        tables: &ProxyTables,
+        route: Option<&Route>,
+    ) -> Option<Box<FilterSteps>> {
+        let (listener, number) = builder.resolver.chain_of(tables, sender.class)?;
+        let filters = &listener.chains[number].hcm.filters;
+        if filters.is_empty() {
+            return None;
+        }
+        let manager = Manager {
+            app: sender.app,
+            workload: &builder.apps[sender.app as usize].name,
+            place: &format!("{}/{number}", listener.name),
+            prefix: &manager_prefix(tables, &listener.name),
+        };
+        let of_route = route.and_then(|r| r.filters.as_deref());
+        let steps = self.filters.steps(manager, filters, of_route, sender.class);
+        Some(Box::new(steps))
     }
 
     fn local(
@@ -270,6 +331,15 @@ impl Routes {
     }
 }
 
+/// Prefix of a connection manager's statistics.
+fn manager_prefix(tables: &ProxyTables, listener: &str) -> String {
+    let direction = match tables.kind {
+        ProxyKind::Gateway => "inbound",
+        ProxyKind::Sidecar | ProxyKind::None => "outbound",
+    };
+    format!("http.{direction}_{listener}")
+}
+
 pub(super) fn forward_action(clusters: Vec<WeightedPlan>) -> ActionPlan {
     let total = clusters.iter().map(|c| c.weight).sum();
     ActionPlan::Forward { clusters, total }
@@ -278,6 +348,7 @@ pub(super) fn forward_action(clusters: Vec<WeightedPlan>) -> ActionPlan {
 pub(super) fn placeholder() -> RoutePlan {
     RoutePlan {
         fault: None,
+        fault_scope: NIL,
         action: ActionPlan::Local {
             status: 0,
             flags: Flags::NONE,
@@ -288,6 +359,8 @@ pub(super) fn placeholder() -> RoutePlan {
         retry: None,
         rare: None,
         mirrors: Vec::new(),
+        has_filters: false,
+        filters: None,
         row: 0,
         path: String::new(),
         has_proxy: true,

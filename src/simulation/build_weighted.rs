@@ -3,13 +3,38 @@
 use super::build::Builder;
 use super::build_cluster::SlotKey;
 use super::build_route::{Routes, Sender, forward_action, placeholder};
-use super::plan::{Inbound, NIL, RoutePlan, Target, WeightedPlan};
+use super::filter_plan::Manager;
+use super::plan::{Guard, Inbound, NIL, RoutePlan, Target, WeightedPlan};
 use super::resolve::RequestClass;
-use super::upstream::Upstream;
+use super::upstream::{HostRef, Upstream};
+use crate::data_plane::authorization::asks_for_addresses;
 use crate::units::Origin;
 use crate::xds::cluster::ClusterKind;
 use crate::xds::route::WeightedCluster;
 use crate::xds::{Name, WorkloadId};
+
+/// What the server's sidecar does, by the number of the client's pod where rules ask for
+/// addresses; else once for all.
+fn decisions(
+    builder: &Builder<'_>,
+    upstream: &Upstream,
+    client: u32,
+    server: u32,
+    host: &HostRef,
+    class: &RequestClass,
+) -> Vec<Inbound> {
+    let workload = (builder.snapshot.workloads).get(WorkloadId::new(server as usize));
+    let mut ports = workload.into_iter().flat_map(|w| &w.inbound);
+    let asked = ports.any(|i| i.port == host.port && asks_for_addresses(&i.authorization));
+    let pods = &builder.apps[client as usize].pods;
+    let ask = |ip: &Name| upstream.inbound(builder, (client, ip), server, host, class);
+    if asked {
+        let addresses = pods.iter().map(|p| &builder.pods[*p as usize].ip);
+        addresses.map(ask).collect()
+    } else {
+        vec![ask(&"".into())]
+    }
+}
 
 impl Routes {
     pub(super) fn tcp(
@@ -149,6 +174,41 @@ impl Routes {
         )
     }
 
+    /// The filters people added before the application: of mutual TLS and of plaintext each a
+    /// chain of its own, as istiod builds them.
+    fn server_filters(
+        &mut self,
+        builder: &Builder<'_>,
+        app: u32,
+        host: &HostRef,
+        inbound: Inbound,
+        class: &RequestClass,
+    ) -> u32 {
+        let workload = builder
+            .snapshot
+            .workloads
+            .get(WorkloadId::new(app as usize));
+        let mut ports = workload.into_iter().flat_map(|w| &w.inbound);
+        let port = ports.find(|i| i.port == host.port && !i.filters.is_empty());
+        let (Some(port), Inbound::Forward(_)) = (port, inbound) else {
+            return NIL;
+        };
+        let transport = if host.connect.mtls {
+            "mtls"
+        } else {
+            "plaintext"
+        };
+        let manager = Manager {
+            app,
+            workload: &builder.apps[app as usize].name,
+            place: &format!("inbound/{}/{transport}", port.port),
+            prefix: &format!("http.inbound_0.0.0.0_{}", port.port),
+        };
+        let of_route = port.route_filters.as_deref();
+        self.filters
+            .at_server(manager, &port.filters, of_route, class)
+    }
+
     #[expect(
         clippy::too_many_arguments,
         reason = "one weighted cluster with everything it is made from"
@@ -175,12 +235,26 @@ impl Routes {
             {
                 continue;
             }
-            let mut inbound = Upstream::inbound(builder, sender.app, app, endpoint, &class);
+            let decided = decisions(builder, &upstream, sender.app, app, endpoint, &class);
+            let passes = decided.iter().copied().find(|d| *d != Inbound::Denied);
+            let mut inbound = passes.unwrap_or(Inbound::Denied);
             if inbound == Inbound::Forward(NIL) {
                 inbound = Inbound::Forward(self.inbound_plan(builder, app, endpoint.port, http2));
             }
+            let steps = self.server_filters(builder, app, endpoint, inbound, &class);
             let to = builder.apps[app as usize].name.clone();
             let row = self.row(sender, &name, &to);
+            let denied: Vec<bool> = decided.iter().map(|d| *d == Inbound::Denied).collect();
+            if let Inbound::Forward(behind) = inbound
+                && (steps != NIL || denied.contains(&true))
+            {
+                self.guards.push(Guard {
+                    denied,
+                    steps,
+                    inbound: behind,
+                });
+                inbound = Inbound::Guarded(self.guards.len() as u32 - 1);
+            }
             targets.push(Target {
                 app,
                 port: endpoint.port,

@@ -4,8 +4,9 @@ use super::plan::{ActionPlan, NIL, Plan};
 use super::world::World;
 use crate::data_plane::Trail;
 use crate::http::{Flags, grpc};
+use crate::observe::proxy_stats::ProxyStats;
 use crate::observe::record::{
-    ClientRecord, ClusterRecord, EdgeRecord, Ended, EndpointRecord, Headline, Record,
+    ClientRecord, ClusterRecord, EdgeRecord, Ended, EndpointRecord, Headline, ProxyRecord, Record,
     RequestRecord, Series, SeriesPoint, WorkloadRecord,
 };
 use crate::observe::recorder::{AppCounts, Recorder, RootEnd};
@@ -164,6 +165,7 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
         events: outcomes.iter().map(|o| o.events).sum(),
         clients: clients(plan, outcomes),
         clusters: clusters(plan, outcomes),
+        proxies: proxies(plan, outcomes),
         endpoints: endpoints(plan, outcomes),
         edges: edges(plan, outcomes),
         workloads: workloads(plan, outcomes),
@@ -315,6 +317,21 @@ fn slots_of_rows(plan: &Plan) -> Vec<u32> {
         }
     }
     slots
+}
+
+fn proxies(plan: &Plan, outcomes: &[Outcome]) -> Vec<ProxyRecord> {
+    let mut all: std::collections::BTreeMap<&str, ProxyRecord> = std::collections::BTreeMap::new();
+    for (index, scope) in plan.filters.scopes.iter().enumerate() {
+        let mut stats = ProxyStats::default();
+        for outcome in outcomes {
+            stats.merge(&outcome.record.proxies[index]);
+        }
+        let record = all.entry(&scope.workload).or_default();
+        record.workload.clone_from(&scope.workload);
+        record.stats.extend(stats.named(&scope.prefix));
+    }
+    let counted = all.into_values().filter(|p| !p.stats.is_empty());
+    counted.collect()
 }
 
 fn endpoints(plan: &Plan, outcomes: &[Outcome]) -> Vec<EndpointRecord> {

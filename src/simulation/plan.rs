@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::filter_plan::{FilterPlans, FilterSteps};
 use super::resolve::RequestClass;
 use super::sidecar::Gate;
 use crate::config::scenario::{Connections, ErrorKind, LoadStyle, OnError};
@@ -55,6 +56,8 @@ pub struct Plan {
     pub(crate) children: Vec<u32>,
     pub(crate) rows: Vec<Row>,
     pub(crate) inbounds: Vec<InboundPlan>,
+    pub(crate) guards: Vec<Guard>,
+    pub(crate) filters: FilterPlans,
     /// Texts before the numbers of drawn headers.
     pub(crate) prefixes: Vec<Name>,
     pub(crate) distances: Distances,
@@ -251,14 +254,29 @@ pub(crate) enum Inbound {
     Forward(u32),
     /// AuthorizationPolicy: 403.
     Denied,
+    /// What not every server has: index among `guards`.
+    Guarded(u32),
     /// No filter chain: the connection is closed.
     NoFilterChain,
+}
+
+/// Rare things between a server's sidecar and its inbound cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    /// Client pods, by ordinal, whose address an AuthorizationPolicy denies; empty: none.
+    pub(crate) denied: Vec<bool>,
+    /// Filters that people added, as an index of their steps; `NIL`: none.
+    pub(crate) steps: u32,
+    /// The inbound plan behind them.
+    pub(crate) inbound: u32,
 }
 
 /// The memoised routing of one kind of request from one workload.
 #[derive(Clone, Debug)]
 pub(crate) struct RoutePlan {
     pub(crate) fault: Option<Fault>,
+    /// Scope of the fault filter's statistics, where there is a fault.
+    pub(crate) fault_scope: u32,
     pub(crate) action: ActionPlan,
     pub(crate) timeout: Option<SimDuration>,
     pub(crate) per_try_timeout: Option<SimDuration>,
@@ -267,6 +285,10 @@ pub(crate) struct RoutePlan {
     pub(crate) success_passes: bool,
     pub(crate) rare: Option<Box<Rare>>,
     pub(crate) mirrors: Vec<MirrorPlan>,
+    /// There is a fault, or a filter that people added.
+    pub(crate) has_filters: bool,
+    /// Filters that people added.
+    pub(crate) filters: Option<Box<FilterSteps>>,
     /// Row for answers without an upstream.
     pub(crate) row: u32,
     /// The request's own path, for requests that were not sent.

@@ -277,6 +277,7 @@ pub(super) struct Keys {
     pub(super) child: u64,
     pub(super) attempt: u64,
     pub(super) again: u64,
+    pub(super) filter: u64,
 }
 
 impl Keys {
@@ -299,6 +300,7 @@ impl Keys {
             gap: key("gap"),
             think: key("think"),
             child: key("call"),
+            filter: key("http-filter"),
             attempt: key("try"),
             again: key("application-retry"),
         }

@@ -1,5 +1,5 @@
 //! Life of a call at its client's proxy, from the application's connect to its answer:
-//! fault filter, route, timeout, end. Its tries are in `attempt.rs`.
+//! route, timeout, end. The filters before the router are in `fault.rs`, its tries in `attempt.rs`.
 
 #![expect(
     clippy::inline_always,
@@ -9,13 +9,11 @@
 use super::event::{Event, Kind};
 use super::plan::{ActionPlan, HashPart, NIL, RoutePlan, WeightedPlan};
 use super::world::{Call, Parent, State, World};
-use crate::data_plane::fault::{decide_abort, decide_delay};
 use crate::data_plane::{Reason, Trail};
 use crate::engine::Queue;
-use crate::http::{Details, Flags, grpc};
+use crate::http::{Details, Flags};
 use crate::units::SimTime;
 use crate::units::hash::xxhash64;
-use crate::xds::route::{AbortStatus, Fault};
 
 impl<T: Trail> World<'_, T> {
     /// A call that has not entered its proxy yet.
@@ -59,7 +57,7 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
-    /// The request is in the proxy: the fault filter comes first.
+    /// The request is in the proxy: filters come first, where there are any that do something.
     #[inline(always)]
     pub(super) fn enter_proxy(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let call = &self.calls[id as usize];
@@ -67,30 +65,10 @@ impl<T: Trail> World<'_, T> {
         if route.rare.is_some() {
             self.limit_stream(id, queue);
         }
-        match &route.fault {
-            None => self.route_request(now, id, queue),
-            Some(fault) => self.fault_delay(now, id, fault, queue),
-        }
-    }
-
-    #[inline(never)]
-    fn fault_delay(&mut self, now: SimTime, id: u32, fault: &Fault, queue: &mut Queue<Event>) {
-        let call = &self.calls[id as usize];
-        let delay = decide_delay(fault, Self::draws(call.key, self.keys.delay).next_u64());
-        if let Some(delay) = delay {
-            self.note(id, || Reason::FaultDelay { delay });
-            let call = &mut self.calls[id as usize];
-            call.flags = call.flags.with(Flags::DI);
-            call.state = State::Held;
-            queue.push(
-                now.after(delay),
-                Event::stamped(Kind::FaultDelayElapsed, id, call.generation),
-            );
+        if route.has_filters {
+            self.enter_filters(now, id, queue);
         } else {
-            if fault.delay.is_some() {
-                self.note(id, || Reason::FaultNot { delay: true });
-            }
-            self.fault_abort(now, id, queue);
+            self.route_request(now, id, queue);
         }
     }
 
@@ -108,43 +86,8 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
-    pub(super) fn on_fault_delay_elapsed(
-        &mut self,
-        now: SimTime,
-        id: u32,
-        generation: u32,
-        queue: &mut Queue<Event>,
-    ) {
-        if self.calls[id as usize].generation == generation {
-            self.fault_abort(now, id, queue);
-        }
-    }
-
-    fn fault_abort(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        let plan = self.plan;
-        let call = &self.calls[id as usize];
-        let fault = plan.routes[call.route as usize]
-            .fault
-            .as_ref()
-            .expect("only called for routes with a fault");
-        if let Some(status) = decide_abort(fault, Self::draws(call.key, self.keys.abort).next_u64())
-        {
-            self.note(id, || Reason::FaultAbort { status });
-            let http = match status {
-                AbortStatus::Http(status) => status,
-                AbortStatus::Grpc(status) => grpc::in_headers(status),
-            };
-            self.finish(now, id, http, Flags::FI, Details::FaultFilterAbort, queue);
-        } else {
-            if fault.abort.is_some() {
-                self.note(id, || Reason::FaultNot { delay: false });
-            }
-            self.route_request(now, id, queue);
-        }
-    }
-
     /// The router: weighted pick, hash, route timeout, first try, mirrors.
-    fn route_request(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+    pub(super) fn route_request(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
         let (key, pod, route_id) = {
             let call = &self.calls[id as usize];

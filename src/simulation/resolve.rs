@@ -10,9 +10,7 @@ use crate::data_plane::{RequestView, RouteDecision, Router, Trail};
 use crate::http::{Headers, Url};
 use crate::xds::listener::{ChainKind, ChainMatch, HttpConnectionManager};
 use crate::xds::snapshot::{RouteConfigId, ServiceId};
-use crate::xds::{
-    FilterChain, Listener, Name, PodId, ProxyKind, ProxyTables, Route, Snapshot, VirtualHost,
-};
+use crate::xds::{Listener, Name, PodId, ProxyKind, ProxyTables, Route, Snapshot, VirtualHost};
 
 /// DNS domain of the cluster in search paths.
 const DOMAIN: &str = "cluster.local";
@@ -141,19 +139,31 @@ impl<'a> Resolver<'a> {
         let tls = &*class.url.scheme == "https";
         let addresses = self.addresses(tables, class);
         let ports = self.listening_ports(tables, class);
-        let Some(chain) = find_chain(tables, &addresses, &ports, class, tls) else {
+        let Some((listener, chain)) = find_chain(tables, &addresses, &ports, class, tls) else {
             return if tables.allow_any && tables.kind != ProxyKind::Gateway {
                 Resolved::Tcp(vec![("PassthroughCluster".into(), 1)])
             } else {
                 Resolved::Closed
             };
         };
+        let chain = &listener.chains[chain];
         match &chain.kind {
             ChainKind::Tcp(clusters) => Resolved::Tcp(clusters.clone()),
             ChainKind::Http(config) | ChainKind::HttpsTerminate(config) => {
                 self.route(*config, &chain.hcm, class, trail)
             }
         }
+    }
+
+    /// The listener and the position of the filter chain that take a request.
+    pub fn chain_of(
+        &self,
+        tables: &'a ProxyTables,
+        class: &RequestClass,
+    ) -> Option<(&'a Listener, usize)> {
+        let tls = &*class.url.scheme == "https";
+        let ports = self.listening_ports(tables, class);
+        find_chain(tables, &self.addresses(tables, class), &ports, class, tls)
     }
 
     /// The route configuration a request would be looked up in, matching or not.
@@ -164,7 +174,9 @@ impl<'a> Resolver<'a> {
     ) -> Option<RouteConfigId> {
         let tls = &*class.url.scheme == "https";
         let ports = self.listening_ports(tables, class);
-        match &find_chain(tables, &self.addresses(tables, class), &ports, class, tls)?.kind {
+        let addresses = self.addresses(tables, class);
+        let (listener, chain) = find_chain(tables, &addresses, &ports, class, tls)?;
+        match &listener.chains[chain].kind {
             ChainKind::Http(config) | ChainKind::HttpsTerminate(config) => Some(*config),
             ChainKind::Tcp(_) => None,
         }
@@ -255,7 +267,7 @@ fn find_chain<'a>(
     ports: &[u16],
     class: &RequestClass,
     tls: bool,
-) -> Option<&'a FilterChain> {
+) -> Option<(&'a Listener, usize)> {
     let on_port = |l: &&Listener| ports.contains(&l.port);
     let exact = tables
         .listeners
@@ -279,10 +291,9 @@ fn find_chain<'a>(
             .iter()
             .any(|a| blocks.iter().any(|b| in_block(b, a))),
     };
-    listener
-        .chains
-        .iter()
-        .find(|chain| takes(&chain.matches, &chain.kind))
+    let mut chains = listener.chains.iter();
+    let chain = chains.position(|chain| takes(&chain.matches, &chain.kind))?;
+    Some((listener, chain))
 }
 
 fn sni_matches(pattern: &str, host: &str) -> bool {

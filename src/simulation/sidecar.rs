@@ -51,6 +51,11 @@ impl<T: Trail> World<'_, T> {
                     return;
                 }
             }
+            Inbound::Guarded(guard) => {
+                if !self.pass_guard(now, id, guard, queue) {
+                    return;
+                }
+            }
             Inbound::Denied => {
                 self.attempts[id as usize].status = self.sidecar_status(id, 403);
                 self.send_back(now, id, queue);
@@ -134,6 +139,7 @@ impl<T: Trail> World<'_, T> {
     pub(super) fn inbound_of(&self, attempt: &Attempt) -> u32 {
         match self.plan.targets[attempt.target as usize].inbound {
             Inbound::Forward(inbound) => inbound,
+            Inbound::Guarded(guard) => self.plan.guards[guard as usize].inbound,
             Inbound::Direct | Inbound::Denied | Inbound::NoFilterChain => NIL,
         }
     }
@@ -224,6 +230,9 @@ impl<T: Trail> World<'_, T> {
     /// The client's proxy reset its stream: the sidecar does the same towards the application,
     /// which goes on working.
     pub(super) fn abandon_gate(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        if !self.filters.no_attempts() {
+            self.leave_server_filters(now, id, 0);
+        }
         let attempt = &mut self.attempts[id as usize];
         if attempt.gate == NIL {
             return;

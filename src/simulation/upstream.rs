@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::build::Builder;
 use super::plan::{Inbound, NIL};
 use super::resolve::RequestClass;
-use crate::data_plane::authorization::{Decision, Peer, check};
+use crate::data_plane::authorization::{Decision, Peer, check, sni_of};
 use crate::units::{Fraction, Origin};
 use crate::xds::cluster::{ClusterKind, CommonLb, PoolSettings, Thresholds, Upstream as Protocol};
 use crate::xds::endpoint::LocalityPolicy;
@@ -156,10 +156,11 @@ impl Upstream {
         self.cluster.upstream == Protocol::Http2
     }
 
-    /// What the server's sidecar does with such a request.
+    /// What the server's sidecar does with such a request from a client at that address.
     pub(super) fn inbound(
+        &self,
         builder: &Builder<'_>,
-        client: u32,
+        (client, address): (u32, &Name),
         server: u32,
         host: &HostRef,
         class: &RequestClass,
@@ -188,12 +189,12 @@ impl Upstream {
                     format!("cluster.local/ns/{}/sa/{}", w.namespace, w.service_account).into(),
                 ),
                 namespace: Some(w.namespace.clone()),
-                ip: None,
+                ip: Some(address.clone()),
+                sni: sni_of(&self.name),
             },
             None => Peer {
-                principal: None,
-                namespace: None,
-                ip: None,
+                ip: Some(address.clone()),
+                ..Peer::default()
             },
         };
         match check(&inbound.authorization, &peer, &class.view(), host.port) {

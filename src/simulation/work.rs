@@ -237,6 +237,9 @@ impl<T: Trail> World<'_, T> {
     #[inline(always)]
     fn send(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
+        if !self.filters.no_attempts() {
+            self.leave_server_filters(now, id, self.attempts[id as usize].status);
+        }
         let attempt = &self.attempts[id as usize];
         if attempt.call == NIL {
             self.free_attempts.push(id);

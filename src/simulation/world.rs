@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::event::{Event, Kind};
+use super::filters::FilterStates;
 use super::plan::{NIL, Plan};
 pub(super) use super::records::{
     Attempt, Call, Edge, Fate, Keys, Lanes, LoadState, Parent, State, TRIED_MAX, User,
@@ -18,6 +19,7 @@ use crate::data_plane::{LbState, Trail};
 use crate::engine::rng::{Draws, Seed};
 use crate::engine::{LaneId, Queue};
 use crate::observe::Recorder;
+use crate::observe::proxy_stats::ProxyStats;
 use crate::units::{SimDuration, SimTime};
 use crate::workload;
 
@@ -44,6 +46,7 @@ pub(super) struct World<'p, T: Trail> {
     pub(super) pods: Vec<workload::Pod>,
     /// Inbound clusters of pods that limit anything.
     pub(super) gates: Vec<Gate>,
+    pub(super) filters: FilterStates,
     pub(super) users: Vec<User>,
     pub(super) loads: Vec<LoadState>,
     pub(super) lanes: Vec<Lanes>,
@@ -121,6 +124,7 @@ impl<'p, T: Trail> World<'p, T> {
             pool_owner: Vec::new(),
             pods: vec![workload::Pod::default(); plan.pods.len()],
             gates: plan.gates(),
+            filters: FilterStates::default(),
             users: Vec::new(),
             loads: Vec::new(),
             lanes,
@@ -140,6 +144,7 @@ impl<'p, T: Trail> World<'p, T> {
             closed_at: SimTime::ZERO,
             occupation: Vec::new(),
         };
+        world.record.proxies = vec![ProxyStats::default(); plan.filters.scopes.len()];
         if !world.counting {
             queue.push(counting_from, Event::new(Kind::WarmUpOver, 0));
         }

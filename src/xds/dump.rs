@@ -4,6 +4,7 @@
 //! depends on ids or addresses in memory. Words are Envoy's and istioctl's. Every entry
 //! says where it comes from as `file:line`; what nobody wrote says `built-in default`.
 
+mod filters;
 mod json;
 mod text;
 pub mod words;

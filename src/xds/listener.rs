@@ -1,5 +1,8 @@
 //! Listeners: where a proxy accepts connections, and which filter chain takes them.
 
+use std::sync::Arc;
+
+use super::filter::{HttpFilter, RouteFilters};
 use super::route::RetryPolicy;
 use super::snapshot::{Protocol, RouteConfigId};
 use super::{Cluster, Name};
@@ -77,6 +80,8 @@ pub struct HttpConnectionManager {
     pub respect_expected_rq_timeout: bool,
     /// Router filter's `suppress_envoy_headers`: no `x-envoy-*` headers are added.
     pub suppress_envoy_headers: bool,
+    /// Filters that people added, in order; istiod's own are not in the list.
+    pub filters: Vec<HttpFilter>,
 }
 
 impl HttpConnectionManager {
@@ -90,6 +95,7 @@ impl HttpConnectionManager {
             internal_addresses: Vec::new(),
             respect_expected_rq_timeout: false,
             suppress_envoy_headers: false,
+            filters: Vec::new(),
         }
     }
 }
@@ -109,6 +115,12 @@ pub struct Inbound {
     pub retry: Option<RetryPolicy>,
     /// AuthorizationPolicies that apply.
     pub authorization: Authorization,
+    /// Filters that people added to what arrives, in order.
+    pub filters: Vec<HttpFilter>,
+    /// The one virtual host: `inbound|http|80`, after the service's port.
+    pub virtual_host: Name,
+    /// What the one route says of added filters.
+    pub route_filters: Option<Arc<RouteFilters>>,
     /// Where the port comes from: the Service, or the container port.
     pub origin: Origin,
 }
@@ -152,8 +164,40 @@ pub struct Rule {
     pub sources: Vec<Source>,
     /// `to`.
     pub operations: Vec<Operation>,
+    /// `when`.
+    pub conditions: Vec<Condition>,
     /// True when `when` conditions exist that cannot be evaluated here; such a rule never matches and is named in a warning.
     pub has_unsupported_conditions: bool,
+}
+
+/// One of `when`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// `key`.
+    pub attribute: Attribute,
+    /// `values` and `notValues`; each list is ORed, both are ANDed.
+    pub values: (Vec<Name>, Vec<Name>),
+}
+
+/// What a condition looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// `request.headers[name]`, lower case.
+    Header(Name),
+    /// `source.ip`: address blocks.
+    SourceIp,
+    /// `source.namespace`.
+    SourceNamespace,
+    /// `source.principal`.
+    SourcePrincipal,
+    /// `source.serviceAccount`, as forms of principals.
+    SourceServiceAccount,
+    /// `source.trustDomain`.
+    SourceTrustDomain,
+    /// `destination.port`: the pod's.
+    DestinationPort,
+    /// `connection.sni`.
+    Sni,
 }
 
 /// Fields of a source; each list is ORed, fields are ANDed; the pair is (values, not-values).

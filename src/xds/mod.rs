@@ -9,6 +9,7 @@
 pub mod cluster;
 pub mod dump;
 pub mod endpoint;
+pub mod filter;
 pub mod health_check;
 pub mod listener;
 mod localize;

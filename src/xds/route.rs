@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Name;
+use super::filter::RouteFilters;
 pub use super::retry_policy::{RateLimitedBackoff, ResetHeader, RetryOn, RetryPolicy};
 use crate::units::{Fraction, Origin, SimDuration};
 
@@ -41,6 +42,8 @@ pub struct Route {
     pub action: Action,
     /// Fault filter settings of this route.
     pub fault: Option<Fault>,
+    /// What it says of filters that people added.
+    pub filters: Option<Arc<RouteFilters>>,
     /// Request header operations of the route.
     pub request_headers: HeaderOps,
     /// Response header operations of the route.
@@ -283,6 +286,8 @@ pub struct Fault {
     pub delay: Option<(Fraction, SimDuration)>,
     /// Answer instead of the upstream.
     pub abort: Option<(Fraction, AbortStatus)>,
+    /// `max_active_faults`: faulted requests of a connection manager at once; more pass untouched.
+    pub max_active: Option<u32>,
     /// Where it was written.
     pub origin: Origin,
 }

@@ -54,7 +54,7 @@ pub(crate) struct Head {
     placement: BTreeMap<String, String>,
     /// Loads by name, in the words of the Scenario.
     loads: BTreeMap<String, Value>,
-    /// Compared exactly: fields of requests, `stat:NAME` (`stat:*`: every one), `hits`.
+    /// Compared exactly: fields of requests, `stat:NAME` of clusters (`stat:*`: every one), `proxy:NAME`, `hits`.
     #[serde(default)]
     pub(crate) exact: Vec<String>,
     /// Compared within the spread of both sides: `ms`, `share:FIELD`, `stat:NAME`, `hits`.

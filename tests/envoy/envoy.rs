@@ -122,7 +122,7 @@ impl Envoy {
 
     /// Counters and gauges of clusters: `cluster.NAME.STAT` → value.
     pub(crate) fn cluster_stats(&self) -> BTreeMap<String, u64> {
-        let text = self.admin("/stats?filter=%5Ecluster%5C.");
+        let text = self.admin("/stats?filter=%5E%28cluster%7Chttp%29%5C.%7Chttp_local_rate_limit");
         let lines = text.lines().filter_map(|line| line.rsplit_once(": "));
         lines
             .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))

@@ -60,6 +60,8 @@ fn seen(record: &Record) -> Seen {
             stats.insert(format!("cluster.{}.{stat}", cluster.cluster), *value);
         }
     }
+    let proxies = record.proxies.iter().filter(|p| p.workload == "lab/client");
+    stats.extend(proxies.flat_map(|p| p.stats.clone()));
     let hits = record.endpoints.iter();
     Seen {
         rows: record.requests.iter().map(row).collect(),

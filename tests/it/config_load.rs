@@ -211,13 +211,13 @@ fn other_config_maps_are_nobodys_business() {
 fn our_own_kinds_are_kept_undecoded_and_the_rest_is_named() {
     let loaded = load_text(
         "apiVersion: towtank/v1alpha1\nkind: Model\nmetadata: {name: m}\n---\napiVersion: towtank/v1alpha1\nkind: Scenario\nmetadata: {name: s}\n---\n\
-         apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: x}\n",
+         apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: e}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: x}\n",
     );
     assert_eq!((loaded.models.len(), loaded.scenarios.len()), (1, 1));
     assert_eq!(
         said(&loaded),
         [
-            "warning[TT-NOT-SIMULATED] f.yaml:9:1: EnvoyFilter default/e: the kind `EnvoyFilter` is not simulated; this object has no effect"
+            "warning[TT-NOT-SIMULATED] f.yaml:9:1: Telemetry default/e: the kind `Telemetry` is not simulated; this object has no effect"
         ]
     );
 }

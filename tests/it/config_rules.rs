@@ -817,7 +817,7 @@ fn security_policies() {
                 "excludes `principals`",
             ),
             (
-                "{rules: [{when: [{key: source.ip, values: [1.2.3.4]}]}]}",
+                "{rules: [{when: [{key: remote.ip, values: [1.2.3.4]}]}]}",
                 "TT-NOT-SIMULATED",
             ),
         ],

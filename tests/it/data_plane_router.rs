@@ -44,6 +44,7 @@ pub(crate) fn route(matches: RouteMatch, forward: Forward) -> Route {
         matches,
         action: Action::Forward(Box::new(forward)),
         fault: None,
+        filters: None,
         request_headers: HeaderOps::default(),
         response_headers: HeaderOps::default(),
         origin: Origin::BUILT_IN,

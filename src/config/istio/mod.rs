@@ -1,5 +1,6 @@
 //! Istio kinds. Blocks that decide behaviour carry the [`Origin`](crate::units::Origin) of their key.
 
+mod envoy_filter;
 mod mesh;
 mod policy;
 mod read;
@@ -8,6 +9,11 @@ mod security;
 mod services;
 mod virtual_service;
 
+pub use envoy_filter::{
+    ActionWord, Change, ClusterField, ClusterMatch, ConfigPatch, EnvoyFilter, HcmField,
+    HttpOptions, Insert, LbPolicyWord, ListenerMatch, OutlierField, OutlierNumber, PatchContext,
+    RetryField, RouteField, RouteMatch, ThresholdsPatch, UpstreamProtocol,
+};
 pub use mesh::{IstioMeshConfig, LocalityLbSetting, OutboundMode};
 pub use policy::{
     ConnectionPool, ConsistentHash, DestinationRule, HashKey, LoadBalancer, OutlierDetection,
@@ -15,8 +21,8 @@ pub use policy::{
     Warmup,
 };
 pub(super) use read::{
-    authorization_policy, destination_rule, gateway, mesh_config, peer_authentication,
-    service_entry, sidecar, virtual_service, workload_entry,
+    authorization_policy, destination_rule, envoy_filter, gateway, mesh_config,
+    peer_authentication, service_entry, sidecar, virtual_service, workload_entry,
 };
 pub use security::{
     AuthorizationAction, AuthorizationPolicy, AuthorizationRule, DRY_RUN, MtlsSetting,

@@ -7,6 +7,7 @@
 
 mod connection;
 mod destination_rule;
+mod envoy_filter;
 mod gateway;
 mod http_match;
 mod http_route;
@@ -23,6 +24,7 @@ mod traffic_policy;
 mod virtual_service;
 
 pub(in crate::config) use destination_rule::destination_rule;
+pub(in crate::config) use envoy_filter::envoy_filter;
 pub(in crate::config) use gateway::gateway;
 pub(in crate::config) use mesh::mesh_config;
 pub(in crate::config) use security::{authorization_policy, peer_authentication};

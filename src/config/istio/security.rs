@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::Meta;
 use crate::units::Origin;
 use crate::xds::Name;
-use crate::xds::listener::{Operation, Source};
+use crate::xds::listener::{Condition, Operation, Source};
 
 /// `PeerAuthentication`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,9 @@ pub struct AuthorizationRule {
     pub sources: Vec<Source>,
     /// `to[].operation`.
     pub operations: Vec<Operation>,
-    /// Keys of `when` (not simulated yet, each named in a warning), and JWT-based source fields.
+    /// `when`, as far as it is simulated.
+    pub conditions: Vec<Condition>,
+    /// Other keys of `when` (each named in a warning), and JWT-based source fields.
     pub unsupported: Vec<Name>,
     /// Where the rule starts.
     pub origin: Origin,

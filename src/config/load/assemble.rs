@@ -79,6 +79,10 @@ fn istio_kind(loaded: &mut Loaded, object: &Object, decoder: &Decoder, meta: Met
                 let policy = istio::authorization_policy(f, meta);
                 config.authorization_policies.push(policy);
             }
+            "EnvoyFilter" => {
+                let filter = istio::envoy_filter(f, meta, version);
+                config.envoy_filters.push(filter);
+            }
             _ => f.accept_unknown(),
         };
         match f.get("spec") {
@@ -189,4 +193,5 @@ pub(super) fn finish(loaded: &mut Loaded) {
     sort(&mut config.sidecars, |e| &e.meta);
     sort(&mut config.peer_authentications, |e| &e.meta);
     sort(&mut config.authorization_policies, |e| &e.meta);
+    sort(&mut config.envoy_filters, |e| &e.meta);
 }

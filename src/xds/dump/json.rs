@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::words;
+use super::{filters, words};
 use crate::units::{Origin, Origins};
-use crate::xds::listener::{ChainKind, Operation, Policy, Source};
+use crate::xds::filter::HttpFilter;
+use crate::xds::listener::{Attribute, ChainKind, Condition, Operation, Policy, Rule, Source};
 use crate::xds::route::{Forward, HeaderOps, RetryPolicy, Rewrite};
 use crate::xds::{
     Action, Cluster, Endpoint, Inbound, Listener, Name, Route, RouteConfig, Snapshot, WorkloadId,
@@ -63,13 +64,26 @@ impl Json<'_> {
             "name": &*listener.name,
             "address": &*listener.address,
             "port": listener.port,
-            "filter_chains": listener.chains.iter().map(|c| json!({
-                "match": words::chain_match(&c.matches),
-                "destination": chain(&c.kind),
-                "origin": self.at(c.origin),
-            })).collect::<Vec<_>>(),
+            "filter_chains": listener.chains.iter().map(|c| {
+                let mut value = json!({
+                    "match": words::chain_match(&c.matches),
+                    "destination": chain(&c.kind),
+                    "origin": self.at(c.origin),
+                });
+                self.filters(&mut value, &c.hcm.filters);
+                value
+            }).collect::<Vec<_>>(),
             "origin": self.at(listener.origin),
         })
+    }
+
+    /// Added filters, where there are any.
+    fn filters(&self, value: &mut Value, added: &[HttpFilter]) {
+        if !added.is_empty() {
+            let line =
+                |f: &HttpFilter| json!({"filter": filters::added(f), "origin": self.at(f.origin)});
+            value["added_filters"] = added.iter().map(line).collect();
+        }
     }
 
     fn route_config(&self, config: &RouteConfig) -> Value {
@@ -94,7 +108,7 @@ impl Json<'_> {
             Action::Direct(d) => json!({"direct_response": {"status": d.status, "body": &*d.body}}),
             Action::Unusable => Value::Null,
         };
-        json!({
+        let mut value = json!({
             "name": &*route.name,
             "match": words::route_match(&route.matches),
             "action": action,
@@ -106,7 +120,11 @@ impl Json<'_> {
             "request_headers": header_ops(&route.request_headers),
             "response_headers": header_ops(&route.response_headers),
             "origin": self.at(route.origin),
-        })
+        });
+        if let Some(of_route) = &route.filters {
+            value["filters"] = json!(filters::of_route(of_route));
+        }
+        value
     }
 
     fn forward(&self, f: &Forward) -> Value {
@@ -207,17 +225,13 @@ impl Json<'_> {
             let of = |p: &Policy| {
                 json!({
                     "name": &*p.name,
-                    "rules": p.rules.iter().map(|r| json!({
-                        "sources": r.sources.iter().map(source).collect::<Vec<_>>(),
-                        "operations": r.operations.iter().map(operation).collect::<Vec<_>>(),
-                        "unsupported_conditions": r.has_unsupported_conditions,
-                    })).collect::<Vec<_>>(),
+                    "rules": p.rules.iter().map(rule).collect::<Vec<_>>(),
                     "origin": self.at(p.origin),
                 })
             };
             list.iter().map(of).collect()
         };
-        json!({
+        let mut value = json!({
             "port": i.port,
             "protocol": words::protocol(i.protocol),
             "mtls": words::mtls_mode(i.mtls),
@@ -225,8 +239,40 @@ impl Json<'_> {
             "authorization": {"deny": policies(&i.authorization.deny), "allow": policies(&i.authorization.allow)},
             "cluster": self.cluster(&i.cluster),
             "origin": self.at(i.origin),
-        })
+        });
+        self.filters(&mut value, &i.filters);
+        if let Some(of_route) = &i.route_filters {
+            value["route_filters"] = json!(filters::of_route(of_route));
+        }
+        value
     }
+}
+
+fn rule(rule: &Rule) -> Value {
+    let mut value = json!({
+        "sources": rule.sources.iter().map(source).collect::<Vec<_>>(),
+        "operations": rule.operations.iter().map(operation).collect::<Vec<_>>(),
+        "unsupported_conditions": rule.has_unsupported_conditions,
+    });
+    if !rule.conditions.is_empty() {
+        value["when"] = rule.conditions.iter().map(condition).collect();
+    }
+    value
+}
+
+fn condition(condition: &Condition) -> Value {
+    let key = match &condition.attribute {
+        Attribute::Header(name) => format!("request.headers[{name}]"),
+        Attribute::SourceIp => "source.ip".to_owned(),
+        Attribute::SourceNamespace => "source.namespace".to_owned(),
+        Attribute::SourcePrincipal => "source.principal".to_owned(),
+        Attribute::SourceServiceAccount => "source.serviceAccount".to_owned(),
+        Attribute::SourceTrustDomain => "source.trustDomain".to_owned(),
+        Attribute::DestinationPort => "destination.port".to_owned(),
+        Attribute::Sni => "connection.sni".to_owned(),
+    };
+    let (values, others) = &condition.values;
+    json!({"key": key, "values": names(values), "not_values": names(others)})
 }
 
 /// `file:line` and the object, or null for what nobody wrote.

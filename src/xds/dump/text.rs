@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::words;
+use super::{filters, words};
 use crate::units::Origin;
+use crate::xds::filter::HttpFilter;
 use crate::xds::listener::{Authorization, ChainKind};
 use crate::xds::route::{Forward, HeaderOps, RetryPolicy, Rewrite};
 use crate::xds::{Action, Cluster, Inbound, Listener, Route, RouteConfig, Snapshot, WorkloadId};
@@ -78,6 +79,14 @@ impl Text<'_> {
                 2,
                 &format!("{} -> {to}", words::chain_match(&chain.matches)),
             );
+            self.filters(3, &chain.hcm.filters);
+        }
+    }
+
+    fn filters(&mut self, depth: usize, added: &[HttpFilter]) {
+        for filter in added {
+            let at = self.at(filter.origin);
+            self.line(depth, &format!("filter {} ({at})", filters::added(filter)));
         }
     }
 
@@ -115,6 +124,9 @@ impl Text<'_> {
                 let _ = write!(text, " abort {} for {share}", words::abort_status(*status));
             }
             self.line(3, &text);
+        }
+        for line in route.filters.iter().flat_map(|f| filters::of_route(f)) {
+            self.line(3, &line);
         }
         self.header_ops("request headers", &route.request_headers);
         self.header_ops("response headers", &route.response_headers);
@@ -289,6 +301,14 @@ impl Text<'_> {
                 let rules = policy.rules.len();
                 self.line(2, &format!("{word} {} rules={rules} ({at})", policy.name));
             }
+        }
+        self.filters(2, &inbound.filters);
+        for line in inbound
+            .route_filters
+            .iter()
+            .flat_map(|f| filters::of_route(f))
+        {
+            self.line(2, &line);
         }
         self.cluster(2, &inbound.cluster);
     }

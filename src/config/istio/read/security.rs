@@ -13,7 +13,7 @@ use crate::config::Meta;
 use crate::config::decode::{At, Fields};
 use crate::diagnostic::{Class, Diagnostic};
 use crate::xds::Name;
-use crate::xds::listener::{Operation, Source};
+use crate::xds::listener::{Attribute, Condition, Operation, Source};
 
 pub(in crate::config) fn peer_authentication(f: &Fields<'_>, meta: Meta) -> PeerAuthentication {
     let selector = selector(f);
@@ -170,7 +170,9 @@ fn rule(f: &Fields<'_>, action: AuthorizationAction, namespace: &str) -> Authori
             f.refuse_field(name, "is empty");
         }
     }
-    f.objects("when", |f| condition(f, action, &mut unsupported));
+    let conditions = f.objects("when", |f| {
+        condition(f, action, namespace, &mut unsupported)
+    });
     let http_only = if operations.is_empty() {
         !sources.is_empty() && !peers_given
     } else {
@@ -195,6 +197,7 @@ fn rule(f: &Fields<'_>, action: AuthorizationAction, namespace: &str) -> Authori
     AuthorizationRule {
         sources: sources.into_iter().flatten().collect(),
         operations: operations.into_iter().flatten().collect(),
+        conditions: conditions.into_iter().flatten().collect(),
         unsupported,
         origin: f.origin(),
     }
@@ -242,11 +245,7 @@ fn source(
         namespaces: (f.texts("namespaces"), f.texts("notNamespaces")),
         ip_blocks: (f.texts("ipBlocks"), f.texts("notIpBlocks")),
     };
-    // `ns/account` or `account`, of whatever trust domain.
-    let as_principal = |account: Name| -> Name {
-        let (of, name) = account.split_once('/').unwrap_or((namespace, &account));
-        format!("*/ns/{of}/sa/{name}").into()
-    };
+    let as_principal = |account: Name| principal_of(&account, namespace);
     let (accounts, not_accounts) = (f.texts("serviceAccounts"), f.texts("notServiceAccounts"));
     let named = [&source.principals, &source.namespaces];
     let named = named.iter().any(|(is, not)| is.len() + not.len() > 0);
@@ -262,6 +261,12 @@ fn source(
         .1
         .extend(not_accounts.into_iter().map(as_principal));
     source
+}
+
+/// `ns/account` or `account`, of whatever trust domain.
+fn principal_of(account: &str, namespace: &str) -> Name {
+    let (of, name) = account.split_once('/').unwrap_or((namespace, account));
+    format!("*/ns/{of}/sa/{name}").into()
 }
 
 fn check_source(f: &Fields<'_>, action: AuthorizationAction) {
@@ -334,7 +339,13 @@ const CONDITION_KEYS: &[&str] = &[
     "request.auth.presenter",
 ];
 
-fn condition(f: &Fields<'_>, action: AuthorizationAction, unsupported: &mut Vec<Name>) {
+/// A condition, when it is one that is simulated.
+fn condition(
+    f: &Fields<'_>,
+    action: AuthorizationAction,
+    namespace: &str,
+    unsupported: &mut Vec<Name>,
+) -> Option<Condition> {
     let key = f.required_text("key");
     let prefixes = [
         "request.headers[",
@@ -357,8 +368,50 @@ fn condition(f: &Fields<'_>, action: AuthorizationAction, unsupported: &mut Vec<
     if action == AuthorizationAction::Custom && (of_token || of_peer) {
         f.refuse_field("key", format!("CUSTOM cannot match on `{key}`"));
     }
+    let attribute = attribute(&key);
+    if attribute == Some(Attribute::SourceIp) {
+        let mut all = values.iter().chain(&others);
+        if let Some(bad) = all.find(|block| !is_subnet(block)) {
+            f.refuse_field(
+                "values",
+                format!("`{bad}` is neither an address nor a CIDR"),
+            );
+        }
+    }
     // No request has a token here: whatever a token must not be, it is not.
-    if !(of_token && values.is_empty()) {
+    if attribute.is_none() && !(of_token && values.is_empty()) {
         unsupported.push(key);
+    }
+    let forms = |list: Vec<Name>| -> Vec<Name> {
+        if attribute == Some(Attribute::SourceServiceAccount) {
+            list.iter()
+                .map(|account| principal_of(account, namespace))
+                .collect()
+        } else {
+            list
+        }
+    };
+    let values = (forms(values), forms(others));
+    Some(Condition {
+        attribute: attribute?,
+        values,
+    })
+}
+
+/// What is simulated of the attributes; headers are of any name.
+fn attribute(key: &str) -> Option<Attribute> {
+    let header = key.strip_prefix("request.headers[");
+    if let Some(name) = header.and_then(|rest| rest.strip_suffix(']')) {
+        return Some(Attribute::Header(name.to_ascii_lowercase().into()));
+    }
+    match key {
+        "source.ip" => Some(Attribute::SourceIp),
+        "source.namespace" => Some(Attribute::SourceNamespace),
+        "source.principal" => Some(Attribute::SourcePrincipal),
+        "source.serviceAccount" => Some(Attribute::SourceServiceAccount),
+        "source.trustDomain" => Some(Attribute::SourceTrustDomain),
+        "destination.port" => Some(Attribute::DestinationPort),
+        "connection.sni" => Some(Attribute::Sni),
+        _ => None,
     }
 }
