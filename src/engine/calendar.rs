@@ -144,6 +144,18 @@ impl<E: Copy> Calendar<E> {
         least
     }
 
+    /// Number of entries, counted one by one.
+    pub(super) fn len(&self) -> usize {
+        let next = |slot: u32| self.slots.get(slot as usize).map(|place| place.next);
+        let mut free = 0;
+        let mut slot = self.free;
+        while let Some(after) = next(slot) {
+            free += 1;
+            slot = after;
+        }
+        self.current.len() + self.far.len() + self.slots.len() - free
+    }
+
     /// Takes the first entry if it comes before `rival`.
     #[expect(clippy::inline_always, reason = "part of the engine's loop")]
     #[inline(always)]

@@ -45,6 +45,10 @@ impl<E: Copy> Heap<E> {
         self.entries.first()
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn push(&mut self, entry: Entry<E>) {
         let mut hole = self.entries.len();
         self.entries.push(entry);

@@ -16,7 +16,6 @@ use crate::units::{SimDuration, SimTime};
 pub struct Queue<E: Copy> {
     now: SimTime,
     next_sequence: u64,
-    popped: u64,
     cancelled: u64,
     calendar: Calendar<E>,
     timers: Timers<E>,
@@ -29,7 +28,6 @@ impl<E: Copy> Queue<E> {
         Self {
             now: SimTime::ZERO,
             next_sequence: 0,
-            popped: 0,
             cancelled: 0,
             calendar: Calendar::new(expected_events_per_second),
             timers: Timers::new(),
@@ -122,14 +120,14 @@ impl<E: Copy> Queue<E> {
         Some(SimTime::from_ns((first >> 64) as u64))
     }
 
-    /// Number of events that wait.
-    pub const fn len(&self) -> usize {
-        (self.next_sequence - self.popped - self.cancelled) as usize
+    /// Number of events that wait, counted when it is asked for.
+    pub fn len(&self) -> usize {
+        self.calendar.len() + self.timers.len()
     }
 
     /// True when nothing waits.
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn is_empty(&self) -> bool {
+        self.timers.len() == 0 && self.calendar.first_key() == u128::MAX
     }
 
     /// Number of armed timers that wait.
@@ -143,8 +141,8 @@ impl<E: Copy> Queue<E> {
     }
 
     /// Number of events popped so far.
-    pub const fn popped(&self) -> u64 {
-        self.popped
+    pub fn popped(&self) -> u64 {
+        self.next_sequence - self.cancelled - self.len() as u64
     }
 
     /// Number of timers cancelled so far.
@@ -161,7 +159,6 @@ impl<E: Copy> Queue<E> {
     #[inline]
     fn advance(&mut self, entry: Entry<E>) -> (SimTime, E) {
         self.now = SimTime::from_ns(entry.at);
-        self.popped += 1;
         (self.now, entry.event)
     }
 

@@ -271,10 +271,34 @@ impl<T: Trail> World<'_, T> {
         }
         call.attempt = NIL;
         queue.cancel(std::mem::take(&mut call.try_timer));
-        let reset = attempt.fate.is_reset();
-        let outcome = self.outcome_of(&attempt);
+        let (call_route, holds_slot) = (call.route, call.retry.holds_slot);
         self.release_stream(attempt.edge, attempt.host);
-        let result = Self::try_result(&attempt);
+        let answered = matches!(attempt.fate, Fate::Answer(_)) && attempt.status < 400;
+        if answered && self.plan.routes[call_route as usize].success_passes && !holds_slot {
+            // Nearly all: a success that nobody has a question about.
+            let status = attempt.status;
+            let result = TryResult::Status(status);
+            self.on_try_result(now, attempt.edge, attempt.host, result, queue);
+            self.leave_connection(now, &attempt, StreamEnd::Complete, queue);
+            let details = Details::ViaUpstream;
+            self.finish(now, id, status, Flags::NONE, details, queue);
+            return;
+        }
+        self.on_other_response(now, id, &attempt, queue);
+    }
+
+    /// An answer that a retry policy may have a word for, or a reset.
+    #[inline(never)]
+    fn on_other_response(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        attempt: &Attempt,
+        queue: &mut Queue<Event>,
+    ) {
+        let reset = attempt.fate.is_reset();
+        let outcome = self.outcome_of(attempt);
+        let result = Self::try_result(attempt);
         self.on_try_result(now, attempt.edge, attempt.host, result, queue);
         let decided = self.decide(now, id, outcome, queue);
         // A discarded answer has a body: it can only be ended by a reset. A gRPC status in the
@@ -285,7 +309,7 @@ impl<T: Trail> World<'_, T> {
             (false, Decided::Retry) if grpc::kept(attempt.status).is_none() => StreamEnd::ResetByUs,
             (false, _) => StreamEnd::Complete,
         };
-        self.leave_connection(now, &attempt, end, queue);
+        self.leave_connection(now, attempt, end, queue);
         self.conclude(now, id, outcome, decided, queue);
     }
 

@@ -71,6 +71,11 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// The limits of the inbound cluster; true when they let the request pass now.
+    #[expect(
+        clippy::inline_always,
+        reason = "once per try; the other caller is rare"
+    )]
+    #[inline(always)]
     pub(super) fn enter_gate(
         &mut self,
         now: SimTime,

@@ -26,7 +26,8 @@ pub(super) fn best_of(
 }
 
 /// [`best_of`] two draws where the candidates are the hosts 0 to `count` - 1 themselves.
-#[inline]
+#[expect(clippy::inline_always, reason = "once per call, in one place")]
+#[inline(always)]
 pub(super) fn better_of_two(
     count: u32,
     draw: &mut impl FnMut() -> u64,
