@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::tally::Tally;
 use crate::http::grpc;
+use crate::units::hash::Digest;
 
 /// Counters and gauges of one (client workload, cluster), summed over its proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +136,22 @@ stats! {
     RqPerTryIdleTimeout = "upstream_rq_per_try_idle_timeout";
     /// Back-offs that an answer asked for.
     RqRetryBackoffRatelimited = "upstream_rq_retry_backoff_ratelimited";
+    /// Ejections carried out for a low success rate.
+    EjectionsEnforcedSuccessRate = "outlier_detection.ejections_enforced_success_rate";
+    /// Ejections carried out for a low success rate of local origin.
+    EjectionsEnforcedLocalSuccessRate = "outlier_detection.ejections_enforced_local_origin_success_rate";
+    /// Ejections carried out for a high share of failures.
+    EjectionsEnforcedFailurePercentage = "outlier_detection.ejections_enforced_failure_percentage";
+    /// Ejections carried out for a high share of local-origin failures.
+    EjectionsEnforcedLocalFailurePercentage = "outlier_detection.ejections_enforced_local_origin_failure_percentage";
+    /// Hosts found with a low success rate.
+    EjectionsDetectedSuccessRate = "outlier_detection.ejections_detected_success_rate";
+    /// Hosts found with a low success rate of local origin.
+    EjectionsDetectedLocalSuccessRate = "outlier_detection.ejections_detected_local_origin_success_rate";
+    /// Hosts found with a high share of failures.
+    EjectionsDetectedFailurePercentage = "outlier_detection.ejections_detected_failure_percentage";
+    /// Hosts found with a high share of local-origin failures.
+    EjectionsDetectedLocalFailurePercentage = "outlier_detection.ejections_detected_local_origin_failure_percentage";
 }
 
 impl Stat {
@@ -172,6 +189,20 @@ impl ClusterStats {
     /// True when nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.values.iter().all(|v| *v == 0) && self.completed.is_empty()
+    }
+
+    /// Mixes the values into a digest. Statistics that came later than
+    /// [`Stat::InternalRq`] count where they are not zero, so that results which do not need
+    /// them keep their digests.
+    pub fn digest(&self, digest: &mut Digest) {
+        for stat in Stat::ALL {
+            let value = self.get(*stat);
+            if *stat as u8 <= Stat::InternalRq as u8 {
+                digest.add(value);
+            } else if value > 0 {
+                digest.add(value);
+            }
+        }
     }
 
     /// Adds another's counts.

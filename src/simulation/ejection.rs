@@ -3,11 +3,14 @@
 use super::event::{Event, Kind};
 use super::world::World;
 use crate::data_plane::merge_window::Merge;
-use crate::data_plane::outlier_detection::{TryResult, Verdict, forgive, needs_sweep, next_sweep};
+use crate::data_plane::outlier_detection::{
+    Ejection, TryResult, Verdict, forgive, needs_sweep, next_sweep,
+};
 use crate::data_plane::{LbView, Trail};
 use crate::engine::Queue;
 use crate::observe::Stat;
 use crate::units::SimTime;
+use crate::xds::cluster::OutlierDetection;
 
 impl<T: Trail> World<'_, T> {
     /// One try told something about its host.
@@ -24,14 +27,16 @@ impl<T: Trail> World<'_, T> {
         result: TryResult,
         queue: &mut Queue<Event>,
     ) {
-        let edge = &mut self.edges[edge_id as usize];
+        let edge = &self.edges[edge_id as usize];
         let Some(config) = &self.plan.clusters[edge.cluster as usize].outlier else {
             return;
         };
+        if edge.monitor.is_interval_over(now) {
+            self.close_interval(now, edge_id, config, queue);
+        }
+        let edge = &mut self.edges[edge_id as usize];
         let outlier = &mut self.outliers[(edge.hosts + host) as usize];
-        let verdict = edge
-            .monitor
-            .on_result(config, edge.hosts_total, outlier, now, result);
+        let verdict = edge.monitor.on_result(config, outlier, now, result);
         if verdict != Verdict::Keep {
             self.on_verdict(now, edge_id, host, verdict, queue);
         }
@@ -52,45 +57,62 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
+    /// Rates are judged once an interval. Where that ejects nobody it can wait for the next
+    /// result; where it may, sweeps are kept going.
+    #[cold]
+    fn close_interval(
+        &mut self,
+        now: SimTime,
+        edge_id: u32,
+        config: &OutlierDetection,
+        queue: &mut Queue<Event>,
+    ) {
+        let edge = &mut self.edges[edge_id as usize];
+        let first = edge.monitor.begin_interval(config, now);
+        if first {
+            if edge.monitor.enforces_rates(config) {
+                self.arm_sweep(now, edge_id, config, queue);
+            }
+            return;
+        }
+        let (from, count) = (edge.hosts as usize, edge.host_count as usize);
+        let hosts = &mut self.outliers[from..from + count];
+        let ejected = edge.monitor.on_interval_end(config, hosts, now);
+        self.count_verdicts(edge_id);
+        for host in ejected {
+            self.eject(now, edge_id, host, queue);
+        }
+    }
+
+    fn arm_sweep(
+        &mut self,
+        now: SimTime,
+        edge_id: u32,
+        config: &OutlierDetection,
+        queue: &mut Queue<Event>,
+    ) {
+        let armed = &mut self.edges[edge_id as usize].sweep_armed;
+        if !std::mem::replace(armed, true) {
+            let at = next_sweep(config, now);
+            queue.push(at, Event::new(Kind::OutlierSweep, edge_id));
+        }
+    }
+
     /// What the monitor has counted since it was asked last: one result may reach two thresholds.
     fn count_verdicts(&mut self, edge_id: u32) {
         let edge = &mut self.edges[edge_id as usize];
         let stats = &mut self.record.slots[edge.slot as usize].stats;
         let (now, before) = (&edge.monitor, &edge.counted);
-        let mut add = |stat, now: u64, before: u64| stats.add(stat, now - before);
-        for (detected, enforced, now, before) in [
-            (
-                Stat::EjectionsDetected5xx,
-                Stat::EjectionsEnforced5xx,
-                now.consecutive_5xx,
-                before.consecutive_5xx,
-            ),
-            (
-                Stat::EjectionsDetectedGateway,
-                Stat::EjectionsEnforcedGateway,
-                now.consecutive_gateway_failure,
-                before.consecutive_gateway_failure,
-            ),
-            (
-                Stat::EjectionsDetectedLocal,
-                Stat::EjectionsEnforcedLocal,
-                now.consecutive_local_origin_failure,
-                before.consecutive_local_origin_failure,
-            ),
-        ] {
-            add(detected, now.detected, before.detected);
-            add(enforced, now.enforced, before.enforced);
+        for kind in Ejection::ALL {
+            let (now, before) = (now.of(kind), before.of(kind));
+            let (detected, enforced) = stats_of(kind);
+            stats.add(detected, now.detected - before.detected);
+            stats.add(enforced, now.enforced - before.enforced);
         }
-        add(
-            Stat::EjectionsOverflow,
-            now.ejections_overflow,
-            before.ejections_overflow,
-        );
-        add(
-            Stat::EjectionsEnforcedTotal,
-            now.ejections_enforced_total,
-            before.ejections_enforced_total,
-        );
+        let refused = now.ejections_overflow - before.ejections_overflow;
+        stats.add(Stat::EjectionsOverflow, refused);
+        let enforced = now.ejections_enforced_total - before.ejections_enforced_total;
+        stats.add(Stat::EjectionsEnforcedTotal, enforced);
         edge.counted = edge.monitor;
     }
 
@@ -110,14 +132,8 @@ impl<T: Trail> World<'_, T> {
                 .stats
                 .add(Stat::CxDestroy, u64::from(closed));
         }
-        if !edge.sweep_armed
-            && let Some(config) = &cluster.outlier
-        {
-            edge.sweep_armed = true;
-            queue.push(
-                next_sweep(config, now),
-                Event::new(Kind::OutlierSweep, edge_id),
-            );
+        if let Some(config) = &cluster.outlier {
+            self.arm_sweep(now, edge_id, config, queue);
         }
         self.health_changed(now, edge_id, queue);
     }
@@ -140,22 +156,24 @@ impl<T: Trail> World<'_, T> {
                 self.health_changed(now, edge_id, queue);
             }
         }
+        self.edges[edge_id as usize].sweep_armed = false;
+        if self.edges[edge_id as usize].monitor.is_interval_over(now) {
+            self.close_interval(now, edge_id, config, queue);
+        }
         let hosts = &mut self.outliers[first..first + count];
         for host in &mut *hosts {
             forgive(config, now, host);
         }
-        let armed = needs_sweep(hosts);
-        self.edges[edge_id as usize].sweep_armed = armed;
-        if armed {
-            queue.push(
-                next_sweep(config, now),
-                Event::new(Kind::OutlierSweep, edge_id),
-            );
+        let rates = self.edges[edge_id as usize].monitor.enforces_rates(config);
+        if rates || needs_sweep(hosts) {
+            self.arm_sweep(now, edge_id, config, queue);
         }
     }
 
     fn health_changed(&mut self, now: SimTime, edge_id: u32, queue: &mut Queue<Event>) {
-        match self.edges[edge_id as usize].merge.on_change(now) {
+        let edge = &mut self.edges[edge_id as usize];
+        let window = self.plan.clusters[edge.cluster as usize].merge_window;
+        match edge.merge.on_change(now, window) {
             Merge::ApplyNow => self.rebuild_view(now, edge_id),
             Merge::ArmTimer(at) => queue.push(at, Event::new(Kind::HealthMerged, edge_id)),
             Merge::Waiting => {}
@@ -183,5 +201,35 @@ impl<T: Trail> World<'_, T> {
         for balancer in &mut edge.balancers {
             balancer.on_view_changed(&cluster.set, view, |host| active[host as usize], now);
         }
+    }
+}
+
+/// The counts of detections and of ejections of a kind.
+const fn stats_of(kind: Ejection) -> (Stat, Stat) {
+    match kind {
+        Ejection::Consecutive5xx => (Stat::EjectionsDetected5xx, Stat::EjectionsEnforced5xx),
+        Ejection::ConsecutiveGatewayFailure => (
+            Stat::EjectionsDetectedGateway,
+            Stat::EjectionsEnforcedGateway,
+        ),
+        Ejection::ConsecutiveLocalOriginFailure => {
+            (Stat::EjectionsDetectedLocal, Stat::EjectionsEnforcedLocal)
+        }
+        Ejection::SuccessRate => (
+            Stat::EjectionsDetectedSuccessRate,
+            Stat::EjectionsEnforcedSuccessRate,
+        ),
+        Ejection::LocalOriginSuccessRate => (
+            Stat::EjectionsDetectedLocalSuccessRate,
+            Stat::EjectionsEnforcedLocalSuccessRate,
+        ),
+        Ejection::FailurePercentage => (
+            Stat::EjectionsDetectedFailurePercentage,
+            Stat::EjectionsEnforcedFailurePercentage,
+        ),
+        Ejection::LocalOriginFailurePercentage => (
+            Stat::EjectionsDetectedLocalFailurePercentage,
+            Stat::EjectionsEnforcedLocalFailurePercentage,
+        ),
     }
 }

@@ -87,12 +87,7 @@ impl Outcome {
         let mut digest = world.record.digest;
         digest.add(world.record.hops);
         for slot in &world.record.slots {
-            for stat in Stat::ALL {
-                let value = slot.stats.get(*stat);
-                if value > 0 || !Stat::RARE.contains(stat) {
-                    digest.add(value);
-                }
-            }
+            slot.stats.digest(&mut digest);
         }
         for pod in &world.record.pods {
             digest.add(pod.requests);

@@ -201,6 +201,8 @@ pub(crate) struct ClusterPlan {
     pub(crate) thresholds: Thresholds,
     pub(crate) pool: PoolSettings,
     pub(crate) outlier: Option<OutlierDetection>,
+    /// `update_merge_window`.
+    pub(crate) merge_window: SimDuration,
     pub(crate) http2: bool,
 }
 

@@ -221,8 +221,6 @@ pub(super) struct Edge {
     pub(super) sweep_armed: bool,
     /// No idle connection expires before this.
     pub(super) next_expiry: SimTime,
-    /// Hosts in its load assignment: what `max_ejection_percent` is a share of.
-    pub(super) hosts_total: u32,
     /// First of its hosts in `hosts` and `outliers`.
     pub(super) hosts: u32,
     /// First of its pools: worker × hosts + host.

@@ -245,16 +245,23 @@ impl<'p, T: Trail> World<'p, T> {
                 ))
             })
             .collect();
+        let hosts_total = plan.clusters[cluster as usize].set.assigned();
+        let monitor = match &plan.clusters[cluster as usize].outlier {
+            Some(config) => {
+                let name = format!("{}|{}", pod_plan.name, entry.cluster);
+                Monitor::new(config, hosts_total, self.seed.key("outlier", &name))
+            }
+            None => Monitor::default(),
+        };
         self.edges.push(Edge {
             slot,
             cluster,
             breakers: Breakers::default(),
-            monitor: Monitor::default(),
+            monitor,
             counted: Monitor::default(),
             merge: MergeWindow::default(),
             sweep_armed: false,
             next_expiry: SimTime::ZERO,
-            hosts_total: plan.clusters[cluster as usize].set.assigned(),
             hosts,
             pools,
             host_count: count,

@@ -33,7 +33,7 @@ fn at(ms: u64) -> SimTime {
 /// D detected, `.` nothing. `0`–`9` is status 50x, `s` a 200, `n` a 404, `r` a reset, `t` a
 /// timeout, `c` a connect success.
 fn feed(config: &OutlierDetection, hosts: u32, results: &str) -> (String, Monitor, HostOutlier) {
-    let (mut monitor, mut host) = (Monitor::default(), HostOutlier::default());
+    let (mut monitor, mut host) = (Monitor::new(config, hosts, 1), HostOutlier::default());
     let verdicts = results
         .chars()
         .map(|c| {
@@ -45,7 +45,7 @@ fn feed(config: &OutlierDetection, hosts: u32, results: &str) -> (String, Monito
                 'c' => TryResult::ConnectSuccess,
                 digit => TryResult::Status(500 + digit.to_digit(10).unwrap() as u16),
             };
-            match monitor.on_result(config, hosts, &mut host, at(0), result) {
+            match monitor.on_result(config, &mut host, at(0), result) {
                 Verdict::Keep => '.',
                 Verdict::Ejected { .. } => 'X',
                 Verdict::Overflow { .. } => 'O',
@@ -83,9 +83,9 @@ fn a_success_between_errors_restarts_the_count() {
 fn gateway_failures_are_detected_and_not_enforced_by_default() {
     let (verdicts, monitor, _) = feed(&config(100), 1, "33333");
     assert_eq!(verdicts, "....X");
-    assert_eq!(monitor.consecutive_gateway_failure.detected, 1);
-    assert_eq!(monitor.consecutive_gateway_failure.enforced, 0);
-    assert_eq!(monitor.consecutive_5xx.enforced, 1);
+    assert_eq!(monitor.of(Ejection::ConsecutiveGatewayFailure).detected, 1);
+    assert_eq!(monitor.of(Ejection::ConsecutiveGatewayFailure).enforced, 0);
+    assert_eq!(monitor.of(Ejection::Consecutive5xx).enforced, 1);
 }
 
 #[test]
@@ -94,11 +94,15 @@ fn gateway_failures_eject_first_when_both_are_enforced() {
     both.consecutive_gateway_failure = after(5);
     let (verdicts, monitor, host) = feed(&both, 1, "33333");
     assert_eq!(
-        (&*verdicts, monitor.consecutive_gateway_failure.enforced),
+        (
+            &*verdicts,
+            monitor.of(Ejection::ConsecutiveGatewayFailure).enforced
+        ),
         ("....X", 1)
     );
     assert_eq!(
-        monitor.consecutive_5xx.detected, 0,
+        monitor.of(Ejection::Consecutive5xx).detected,
+        0,
         "it found the host ejected"
     );
     assert_eq!(host.consecutive_5xx, 5, "and did not reset the counter");
@@ -127,20 +131,23 @@ fn split_errors_only_accumulate_without_a_connection() {
     split.consecutive_local_origin_failure = after(5);
     check(&split, "rrrrr", "....X");
     let (_, monitor, _) = feed(&split, 1, "rrrrr");
-    assert_eq!(monitor.consecutive_local_origin_failure.enforced, 1);
+    assert_eq!(
+        monitor.of(Ejection::ConsecutiveLocalOriginFailure).enforced,
+        1
+    );
 }
 
 #[test]
 fn the_percentage_includes_the_candidate_and_knows_no_minimum() {
     let ejectable = |percent: u32, hosts: u32| {
         let config = config(percent);
-        let mut monitor = Monitor::default();
+        let mut monitor = Monitor::new(&config, hosts, 1);
         let mut ejected = 0;
         for _ in 0..hosts {
             let mut host = HostOutlier::default();
             for _ in 0..5 {
                 let result = TryResult::Status(500);
-                let verdict = monitor.on_result(&config, hosts, &mut host, at(0), result);
+                let verdict = monitor.on_result(&config, &mut host, at(0), result);
                 ejected += u32::from(matches!(verdict, Verdict::Ejected { .. }));
             }
         }
@@ -170,14 +177,14 @@ fn an_overflow_needs_the_full_count_again() {
 #[test]
 fn a_bad_host_is_out_for_two_four_five_and_five_seconds() {
     let config = config(100);
-    let (mut monitor, mut hosts) = (Monitor::default(), [HostOutlier::default()]);
+    let (mut monitor, mut hosts) = (Monitor::new(&config, 1, 1), [HostOutlier::default()]);
     let mut now = at(100);
     let mut stays = Vec::new();
     for _ in 0..4 {
         let mut until = SimTime::ZERO;
         for _ in 0..5 {
             let result = TryResult::Status(503);
-            let verdict = monitor.on_result(&config, 1, &mut hosts[0], now, result);
+            let verdict = monitor.on_result(&config, &mut hosts[0], now, result);
             if let Verdict::Ejected {
                 kind,
                 until_nominal,
@@ -206,7 +213,7 @@ fn a_bad_host_is_out_for_two_four_five_and_five_seconds() {
 #[test]
 fn the_multiplier_falls_by_one_per_healthy_sweep() {
     let config = config(100);
-    let mut monitor = Monitor::default();
+    let mut monitor = Monitor::new(&config, 1, 1);
     let mut hosts = [HostOutlier {
         ejected: true,
         multiplier: 2,

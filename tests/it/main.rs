@@ -18,6 +18,7 @@ mod data_plane_balancer;
 mod data_plane_ejections;
 mod data_plane_mutate;
 mod data_plane_outlier;
+mod data_plane_outlier_rates;
 mod data_plane_pools;
 mod data_plane_retry;
 mod data_plane_router;

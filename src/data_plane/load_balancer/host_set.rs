@@ -59,6 +59,10 @@ pub struct HostSet {
     pub locality_weighted: bool,
     /// Healthy share below which all hosts are used.
     pub panic_threshold: Fraction,
+    /// In panic nobody is picked (`fail_traffic_on_panic`).
+    pub fail_on_panic: bool,
+    /// `hash_balance_factor`.
+    pub balance_factor: Option<u32>,
     /// Slow start.
     pub warmup: Option<Warmup>,
 }
@@ -82,6 +86,9 @@ impl HostSet {
             policy: cluster.lb,
             locality_weighted: cluster.locality.weighted,
             panic_threshold: cluster.panic_threshold,
+            fail_on_panic: (cluster.common_lb.zone_aware)
+                .is_some_and(|z| z.fail_traffic_on_panic && !cluster.locality.weighted),
+            balance_factor: cluster.common_lb.hash_balance_factor.filter(|f| *f > 0),
             warmup: cluster.warmup,
         };
         for group in &assignment.groups {

@@ -43,10 +43,37 @@ pub(super) fn better_of_two(
     }
 }
 
-/// Weight in the schedule: active requests divide it (`active_request_bias` 1).
+/// The least loaded of all (`FULL_SCAN`); of equal ones each with the same chance.
+pub(super) fn least_of_all(
+    hosts: &[u32],
+    draw: &mut impl FnMut() -> u64,
+    active: &impl Fn(u32) -> u32,
+) -> Option<(u32, u32)> {
+    let mut best = *hosts.first()?;
+    let (mut fewest, mut tied) = (active(best), 1);
+    for host in &hosts[1..] {
+        let theirs = active(*host);
+        if theirs < fewest {
+            (best, fewest, tied) = (*host, theirs, 1);
+        } else if theirs == fewest {
+            tied += 1;
+            if draw().is_multiple_of(tied) {
+                best = *host;
+            }
+        }
+    }
+    Some((best, fewest))
+}
+
+/// Weight in the schedule: active requests divide it, the more the greater the bias (thousandths).
 #[inline]
-pub(super) fn scheduled_weight(weight: f64, active: u32) -> f64 {
-    weight / (f64::from(active) + 1.0)
+pub(super) fn scheduled_weight(weight: f64, active: u32, bias: u32) -> f64 {
+    let load = f64::from(active) + 1.0;
+    match bias {
+        1000 => weight / load,
+        0 => weight,
+        bias => weight / libm::pow(load, f64::from(bias) / 1000.0),
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +110,27 @@ mod tests {
             let fast = better_of_two(9, &mut || other.next().unwrap(), active);
             assert_eq!(slow.unwrap().0, fast);
         }
+    }
+
+    #[test]
+    fn a_full_scan_finds_the_least_loaded_and_draws_among_equals() {
+        let active = |host: u32| [3, 1, 2, 1, 1][host as usize];
+        let pick = |draws: [u64; 2]| {
+            let mut draws = draws.into_iter();
+            let mut draw = || draws.next().unwrap();
+            least_of_all(&[0, 1, 2, 3, 4], &mut draw, &active).unwrap()
+        };
+        assert_eq!(pick([1, 1]), (1, 1));
+        assert_eq!(pick([0, 1]), (3, 1));
+        assert_eq!(pick([0, 3]), (4, 1));
+        assert_eq!(least_of_all(&[], &mut || 0, &active), None);
+    }
+
+    #[test]
+    fn the_bias_says_how_much_active_requests_take() {
+        let weight = |bias| scheduled_weight(12.0, 3, bias);
+        assert_eq!((weight(1000), weight(0)), (3.0, 12.0));
+        assert!((weight(500) - 6.0).abs() < 1e-9);
     }
 
     #[test]

@@ -8,13 +8,15 @@
 //!
 //! [`pick`] puts them together (`source/extensions/load_balancing_policies/**`). It allocates
 //! nothing and draws random numbers only from its context. Not modelled: degraded hosts,
-//! zone-aware routing, subsets, bounded-load hashing, `FULL_SCAN`.
+//! zone-aware routing, subsets (Istio makes none: a subset is a cluster).
 
+mod bounded_load;
 mod edf;
 mod host_set;
 mod least_request;
 mod locality;
 mod maglev;
+mod mt19937;
 mod picker;
 mod priority;
 mod random;

@@ -1,8 +1,9 @@
 //! One pick: priority, locality, policy, and the retry's wish for another host.
 
+use super::bounded_load;
 use super::edf::Edf;
 use super::host_set::HostSet;
-use super::least_request::{best_of, better_of_two, scheduled_weight};
+use super::least_request::{best_of, better_of_two, least_of_all, scheduled_weight};
 use super::priority::{choose_excluding, choose_priority};
 use super::random;
 use super::round_robin;
@@ -134,7 +135,7 @@ fn pick_any<D: FnMut() -> u64, T: Trail>(
     let mut pick = nobody;
     for repick in 0..=reselects {
         pick = if hashing {
-            by_hash(set, view, hash, repick, ctx.hash.is_some(), trail)
+            by_hash(set, view, hash, repick, ctx.hash.is_some(), active, trail)
         } else {
             by_policy(set, view, state, ctx, active, trail)
         };
@@ -160,6 +161,7 @@ fn by_hash<T: Trail>(
     hash: u64,
     repick: u32,
     has_hash: bool,
+    active: &impl Fn(u32) -> u32,
     trail: &mut T,
 ) -> Pick {
     let priority = choose_priority(&view.loads.load, hash);
@@ -169,6 +171,16 @@ fn by_hash<T: Trail>(
         Table::Ring(ring) => ring.lookup(hash, repick),
         Table::Maglev(table) => table.lookup(hash, repick),
         Table::None => None,
+    };
+    let host = match (host, set.balance_factor) {
+        (Some(host), Some(factor)) => Some(bounded_load::choose(
+            &level.shares,
+            host,
+            hash,
+            factor,
+            active,
+        )),
+        _ => host,
     };
     if T::ON {
         let why = if has_hash {
@@ -209,6 +221,16 @@ fn by_policy<D: FnMut() -> u64, T: Trail>(
         _ => choose_priority(&view.loads.load, hash),
     };
     let panic = view.loads.panic[priority as usize];
+    if panic && set.fail_on_panic {
+        if T::ON {
+            trail.note(Reason::Panic { priority });
+        }
+        return Pick {
+            host: None,
+            panic,
+            priority,
+        };
+    }
     let candidates = candidates(view, state, priority, panic);
     let source = candidates.source;
     let (host, why) = choose(set, candidates, hash, ctx, active);
@@ -294,14 +316,30 @@ fn choose<D: FnMut() -> u64>(
             PickWhy::Schedule,
         ),
         (LbPolicy::RoundRobin, None) => (round_robin::turn(hosts, candidates.index), PickWhy::Turn),
-        (LbPolicy::LeastRequest { .. }, Some(schedule)) => {
-            let weight = |host| scheduled_weight(weight(set, host, now), active(host));
+        (LbPolicy::LeastRequest { bias, .. }, Some(schedule)) => {
+            let weight = |host| scheduled_weight(weight(set, host, now), active(host), bias);
             (schedule.pick(weight), PickWhy::Schedule)
         }
-        (LbPolicy::LeastRequest { choice_count, .. }, None) => {
-            match best_of(hosts, choice_count, &mut ctx.draw, active) {
+        (
+            LbPolicy::LeastRequest {
+                choice_count,
+                full_scan,
+                ..
+            },
+            None,
+        ) => {
+            let best = if full_scan {
+                least_of_all(hosts, &mut ctx.draw, active)
+            } else {
+                best_of(hosts, choice_count, &mut ctx.draw, active)
+            };
+            match best {
                 Some((host, active)) => {
-                    let choices = choice_count;
+                    let choices = if full_scan {
+                        hosts.len() as u32
+                    } else {
+                        choice_count
+                    };
                     (Some(host), PickWhy::FewestActive { active, choices })
                 }
                 None => (None, PickWhy::Random),

@@ -122,10 +122,12 @@ fn schedule(
     }
     let items = &source.hosts;
     let plain = |host| weight(set, host, now);
-    let loaded = |host| scheduled_weight(plain(host), active(host));
     match set.policy {
         LbPolicy::RoundRobin => Some(Edf::with_picks(items, plain, seed)),
-        LbPolicy::LeastRequest { .. } => Some(Edf::with_picks(items, loaded, seed)),
+        LbPolicy::LeastRequest { bias, .. } => {
+            let loaded = |host| scheduled_weight(plain(host), active(host), bias);
+            Some(Edf::with_picks(items, loaded, seed))
+        }
         _ => None,
     }
 }

@@ -34,6 +34,8 @@ pub struct PriorityView {
     pub(super) locality_weights: Vec<f64>,
     /// Ring or table over the hosts in use.
     pub(super) table: Table,
+    /// Hosts of the table with their shares; empty unless loads are bounded.
+    pub(super) shares: Box<[(u32, f64)]>,
 }
 
 impl PriorityView {
@@ -103,7 +105,12 @@ impl LbView {
             .collect();
         let turn_based = matches!(
             set.policy,
-            LbPolicy::RoundRobin | LbPolicy::LeastRequest { .. } | LbPolicy::Random
+            LbPolicy::RoundRobin
+                | LbPolicy::Random
+                | LbPolicy::LeastRequest {
+                    full_scan: false,
+                    ..
+                }
         );
         let simple = match &*priorities {
             [only] => {
@@ -176,6 +183,10 @@ fn priority_view(
             localities.push(Source::new(set, hosts.filter(|host| healthy(*host))));
         }
     }
+    let shares = match set.balance_factor {
+        Some(_) => normalised_weights(set, priority, &|host| panic || healthy(host)).into(),
+        None => Box::default(),
+    };
     let table = match set.policy {
         LbPolicy::RingHash { minimum_ring_size } => {
             let hosts = keyed(set, priority, panic, healthy);
@@ -193,6 +204,7 @@ fn priority_view(
         localities,
         locality_weights,
         table,
+        shares,
     }
 }
 
