@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::istio::{
     AuthorizationPolicy, DestinationRule, EnvoyFilter, Gateway, IstioMeshConfig,
-    PeerAuthentication, ServiceEntry, Sidecar, VirtualService, WorkloadEntry,
+    PeerAuthentication, ProxyConfig, ServiceEntry, Sidecar, VirtualService, WorkloadEntry,
 };
 use super::k8s::{
     EndpointSlice, HorizontalPodAutoscaler, Namespace, Node, PodTemplateOwner, Service,
@@ -69,6 +69,8 @@ pub struct MeshConfig {
     pub workload_entries: Vec<WorkloadEntry>,
     /// Sidecars.
     pub sidecars: Vec<Sidecar>,
+    /// ProxyConfigs.
+    pub proxy_configs: Vec<ProxyConfig>,
     /// PeerAuthentications.
     pub peer_authentications: Vec<PeerAuthentication>,
     /// AuthorizationPolicies.

@@ -11,7 +11,7 @@ use super::defaults::{
     CLUSTER_ID, CLUSTER_LABEL, HOSTNAME_LABEL, REGION_LABEL, SUBZONE_LABEL, TLS_MODE_LABEL,
     ZONE_LABEL,
 };
-use super::{external, injection};
+use super::{concurrency, external, injection};
 use crate::config::MeshConfig;
 use crate::config::k8s::{HorizontalPodAutoscaler, Namespace, Node, PodTemplateOwner};
 use crate::config::selector::selects;
@@ -46,6 +46,7 @@ pub(super) struct Draft {
     pub(super) name: Name,
     pub(super) kind: Name,
     pub(super) proxy: ProxyKind,
+    pub(super) concurrency: Option<u32>,
     pub(super) labels: BTreeMap<Name, Name>,
     pub(super) service_account: Name,
     pub(super) named_ports: BTreeMap<Name, u16>,
@@ -180,6 +181,7 @@ impl Fleet {
                 name: draft.name,
                 kind: draft.kind,
                 proxy: draft.proxy,
+                concurrency: draft.concurrency,
                 tables: None,
                 inbound: Vec::new(),
                 pods,
@@ -402,6 +404,7 @@ fn draft(
         name: owner.meta.name.clone(),
         kind: owner.kind.clone(),
         proxy,
+        concurrency: concurrency::of_owner(config, owner),
         service_account: owner.service_account.clone(),
         named_ports: (owner.ports.iter())
             .filter(|p| !p.name.is_empty())

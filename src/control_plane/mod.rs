@@ -18,6 +18,7 @@ mod address;
 mod authorization;
 mod cluster;
 mod compile;
+mod concurrency;
 pub mod defaults;
 mod delegate;
 mod destination_rule;

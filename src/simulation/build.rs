@@ -8,13 +8,13 @@ use super::plan::{
     App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, RepeatPlan, flat_targets,
 };
 use super::resolve::Resolver;
-use crate::config::scenario::{AppRetries, Model, Scenario, StepSpec, WorkloadModel};
+use crate::config::scenario::{AppRetries, Model, Scenario, StepSpec, WORKERS_MAX, WorkloadModel};
 use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::http::Headers;
 use crate::network::Distances;
 use crate::units::{Fraction, Origin};
 use crate::workload::Limits;
-use crate::xds::{Locality, Name, Snapshot};
+use crate::xds::{Locality, Name, Snapshot, Workload, WorkloadId};
 
 /// Marks a header value that is drawn for every request.
 pub(super) const DRAWN: &str = "\u{1}drawn";
@@ -161,6 +161,7 @@ impl<'a> Builder<'a> {
                 locality: pod.locality.clone(),
                 place,
                 ip: pod.ip.clone(),
+                workers: self.workers(pod.workload),
             });
         }
     }
@@ -212,6 +213,14 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Worker threads of a workload's proxies. Istio's own default is the CPU limit, 2; one is
+    /// simulated where nobody writes anything, and where every core (0) is meant.
+    fn workers(&self, workload: WorkloadId) -> u32 {
+        let written = self.snapshot.workloads[workload].concurrency;
+        let known = self.model.proxy_concurrency.or(written);
+        known.unwrap_or(1).clamp(1, WORKERS_MAX)
+    }
+
     /// The app that stands for an address outside the manifests; made on first use, with one pod.
     pub(super) fn external(&mut self, host: &str) -> u32 {
         if let Some(app) = self.externals.get(host) {
@@ -231,6 +240,7 @@ impl<'a> Builder<'a> {
             locality: Locality::default(),
             place,
             ip: host.into(),
+            workers: 1,
         });
         self.externals.insert(host.to_owned(), index);
         index
@@ -313,7 +323,6 @@ impl<'a> Builder<'a> {
             filters: routes.filters,
             prefixes: self.prefixes,
             distances: self.distances,
-            workers: self.model.proxy_concurrency.max(1),
             tick: self.model.proxy_timer_tick,
             edge_bases,
             edge_count,
@@ -339,6 +348,14 @@ impl<'a> Builder<'a> {
                 defaults.service_time,
                 limit(defaults.concurrency),
                 limit(defaults.queue),
+            ));
+        }
+        let every_core = (self.snapshot.workloads.iter()).filter(|w| w.concurrency == Some(0));
+        let every_core: Vec<String> = every_core.map(Workload::full_name).collect();
+        if !every_core.is_empty() && self.model.proxy_concurrency.is_none() {
+            self.assumed.push(format!(
+                "one worker thread for the proxies of {}: `concurrency: 0` means every core, and their number is not written",
+                every_core.join(", ")
             ));
         }
         if self.model.origin.is_built_in() {

@@ -63,7 +63,7 @@ impl<T: Trail> World<'_, T> {
         let edge = &self.edges[edge_id as usize];
         let settings = &plan.clusters[edge.cluster as usize].pool;
         let first = edge.pools as usize;
-        let last = first + (plan.workers * edge.host_count) as usize;
+        let last = first + edge.balancers.len() * edge.host_count as usize;
         let mut expired = Expired::default();
         let mut next = SimTime::MAX;
         for pool in &mut self.pools[first..last] {

@@ -122,7 +122,7 @@ impl<T: Trail> World<'_, T> {
         let edge = &mut self.edges[edge_id as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
         self.record.pods[cluster.hosts[host as usize].pod as usize].ejections += 1;
-        for worker in 0..plan.workers {
+        for worker in 0..edge.balancers.len() as u32 {
             let pool_id = edge.pools + worker * edge.host_count + host;
             let closed = self
                 .connections

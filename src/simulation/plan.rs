@@ -61,7 +61,6 @@ pub struct Plan {
     /// Texts before the numbers of drawn headers.
     pub(crate) prefixes: Vec<Name>,
     pub(crate) distances: Distances,
-    pub(crate) workers: u32,
     /// Tick of the proxies' timers; zero: exact.
     pub(crate) tick: SimDuration,
     /// Number of client slots per pod: `edges` is laid out by it.
@@ -179,6 +178,8 @@ pub(crate) struct PodPlan {
     /// Index of its locality among all localities.
     pub(crate) place: u32,
     pub(crate) ip: Name,
+    /// Worker threads of its proxy.
+    pub(crate) workers: u32,
 }
 
 /// A cluster as the proxies of one workload use it.

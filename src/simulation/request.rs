@@ -27,7 +27,7 @@ impl<T: Trail> World<'_, T> {
         key: u64,
         worker: Option<u32>,
     ) -> u32 {
-        let workers = self.plan.workers;
+        let workers = self.plan.pods[pod as usize].workers;
         let worker = match worker {
             Some(worker) => worker,
             None if workers == 1 => 0,

@@ -176,7 +176,8 @@ impl<'p, T: Trail> World<'p, T> {
                     for user in 0..*connections {
                         let share = super::arrival::share(user, *connections, limit);
                         let pod = load.pods[user as usize % load.pods.len()];
-                        let worker = (user / load.pods.len() as u32) % plan.workers;
+                        let workers = plan.pods[pod as usize].workers;
+                        let worker = (user / load.pods.len() as u32) % workers;
                         let id = self.users.len() as u32;
                         self.users.push(User {
                             load: index as u32,
@@ -230,14 +231,14 @@ impl<'p, T: Trail> World<'p, T> {
         self.active.resize(self.active.len() + count as usize, 0);
         self.outliers
             .resize(self.outliers.len() + count as usize, HostOutlier::default());
-        for _ in 0..plan.workers {
+        for _ in 0..pod_plan.workers {
             for host in 0..count {
                 self.pools.push(Pool::default());
                 self.pool_owner.push((id, host));
             }
         }
         // Named by pod and cluster, so that another cluster's arrival changes nobody's turns.
-        let balancers = (0..plan.workers)
+        let balancers = (0..pod_plan.workers)
             .map(|worker| {
                 LbState::new(self.seed.key(
                     "balancer",

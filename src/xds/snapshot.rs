@@ -64,6 +64,8 @@ pub struct Workload {
     pub kind: Name,
     /// What proxy its pods have.
     pub proxy: ProxyKind,
+    /// Worker threads of its proxies as written; 0 means every core, `None` that nobody says.
+    pub concurrency: Option<u32>,
     /// Its tables, when it has a proxy.
     pub tables: Option<TableId>,
     /// Server side: what its sidecar does with arriving connections.

@@ -1,7 +1,10 @@
 //! MeshConfig (`mesh/v1alpha1/config.proto`): the part that changes traffic.
 
+use std::collections::BTreeMap;
+
 use super::policy::{ConnectionPool, OutlierDetection};
 use super::virtual_service::Retries;
+use crate::config::Meta;
 use crate::units::{Origin, SimDuration};
 use crate::xds::Name;
 
@@ -69,6 +72,17 @@ impl Default for IstioMeshConfig {
             origin: Origin::BUILT_IN,
         }
     }
+}
+
+/// `ProxyConfig` (`networking/v1beta1/proxy_config.proto`): the part that changes traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// Metadata.
+    pub meta: Meta,
+    /// `selector.matchLabels`; `None` or empty: the whole namespace.
+    pub selector: Option<BTreeMap<Name, Name>>,
+    /// `concurrency`; 0 means every core.
+    pub concurrency: Option<u32>,
 }
 
 /// What happens to unknown destinations.

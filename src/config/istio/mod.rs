@@ -14,7 +14,7 @@ pub use envoy_filter::{
     HttpOptions, Insert, LbPolicyWord, ListenerMatch, OutlierField, OutlierNumber, PatchContext,
     RetryField, RouteField, RouteMatch, ThresholdsPatch, UpstreamProtocol,
 };
-pub use mesh::{IstioMeshConfig, LocalityLbSetting, OutboundMode};
+pub use mesh::{IstioMeshConfig, LocalityLbSetting, OutboundMode, ProxyConfig};
 pub use policy::{
     ConnectionPool, ConsistentHash, DestinationRule, HashKey, LoadBalancer, OutlierDetection,
     PortPolicy, RetryBudget, SimpleLb, Subset, TlsMode, TlsSettings, TrafficPolicy, UpgradePolicy,
@@ -22,7 +22,7 @@ pub use policy::{
 };
 pub(super) use read::{
     authorization_policy, destination_rule, envoy_filter, gateway, mesh_config,
-    peer_authentication, service_entry, sidecar, virtual_service, workload_entry,
+    peer_authentication, proxy_config, service_entry, sidecar, virtual_service, workload_entry,
 };
 pub use security::{
     AuthorizationAction, AuthorizationPolicy, AuthorizationRule, DRY_RUN, MtlsSetting,

@@ -26,7 +26,7 @@ mod virtual_service;
 pub(in crate::config) use destination_rule::destination_rule;
 pub(in crate::config) use envoy_filter::envoy_filter;
 pub(in crate::config) use gateway::gateway;
-pub(in crate::config) use mesh::mesh_config;
+pub(in crate::config) use mesh::{mesh_config, proxy_config};
 pub(in crate::config) use security::{authorization_policy, peer_authentication};
 pub(in crate::config) use service_entry::{service_entry, workload_entry};
 pub(in crate::config) use sidecar::sidecar;

@@ -1,5 +1,6 @@
 //! Kubernetes kinds that take part in traffic.
 
+mod proxy_threads;
 mod services;
 mod workloads;
 
@@ -97,6 +98,8 @@ pub struct PodTemplateOwner {
     pub labels: BTreeMap<Name, Name>,
     /// Annotations of the pods.
     pub annotations: BTreeMap<Name, Name>,
+    /// Worker threads by annotation; see [`ProxyThreads`].
+    pub threads: ProxyThreads,
     /// Containers' ports.
     pub ports: Vec<ContainerPort>,
     /// `serviceAccountName`, `default` when absent.
@@ -113,6 +116,15 @@ pub struct PodTemplateOwner {
     pub has_proxy_container: bool,
     /// An `istio-proxy` container started as `router`: a gateway.
     pub is_gateway: bool,
+}
+
+/// What a pod template's annotations say of its proxy's worker threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProxyThreads {
+    /// `concurrency` in `proxy.istio.io/config`; 0 means every core.
+    pub concurrency: Option<u32>,
+    /// `sidecar.istio.io/proxyCPULimit` in whole CPUs, rounded up.
+    pub cpu_limit: Option<u32>,
 }
 
 /// A container's port.

@@ -5,7 +5,8 @@ use crate::config::decode::Fields;
 use crate::diagnostic::{Class, Diagnostic};
 use crate::xds::Name;
 
-use super::{ContainerPort, HorizontalPodAutoscaler, PodTemplateOwner};
+use super::proxy_threads::proxy_threads;
+use super::{ContainerPort, HorizontalPodAutoscaler, PodTemplateOwner, ProxyThreads};
 
 /// An owner of pods, or a pod by itself.
 pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> PodTemplateOwner {
@@ -15,6 +16,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
         meta,
         kind: kind.clone(),
         replicas: None,
+        threads: ProxyThreads::default(),
         ports: Vec::new(),
         service_account: "default".into(),
         host_network: false,
@@ -35,6 +37,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
             f.object("template", |f| template(f, &mut owner));
         });
     }
+    owner.threads = proxy_threads(f, &owner.annotations);
     name_traffic_annotations(f, &owner);
     owner.is_gateway |= owner
         .annotations

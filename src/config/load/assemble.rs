@@ -47,7 +47,10 @@ fn istio_kind(loaded: &mut Loaded, object: &Object, decoder: &Decoder, meta: Met
         let error = Diagnostic::error("IST0106", Class::Admission, message);
         decoder.push(error.at(object.place()));
     }
-    let may_be_empty = matches!(&*object.kind, "PeerAuthentication" | "AuthorizationPolicy");
+    let may_be_empty = matches!(
+        &*object.kind,
+        "PeerAuthentication" | "AuthorizationPolicy" | "ProxyConfig"
+    );
     let empty = tree::Node {
         value: tree::Value::Null,
         line: object.root.line,
@@ -71,6 +74,7 @@ fn istio_kind(loaded: &mut Loaded, object: &Object, decoder: &Decoder, meta: Met
             }
             "WorkloadEntry" => config.workload_entries.push(istio::workload_entry(f, meta)),
             "Sidecar" => config.sidecars.push(istio::sidecar(f, meta, version)),
+            "ProxyConfig" => config.proxy_configs.push(istio::proxy_config(f, meta)),
             "PeerAuthentication" => {
                 let policy = istio::peer_authentication(f, meta);
                 config.peer_authentications.push(policy);

@@ -24,6 +24,7 @@ pub use model::{
     AppError, AppRetries, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair,
     OnError, StepSpec, WorkloadModel,
 };
+pub(crate) use read_model::WORKERS_MAX;
 pub use read_model::decode_model;
 pub use read_scenario::decode_scenario;
 pub use run::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, MixEntry, Scenario};

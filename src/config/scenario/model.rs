@@ -21,8 +21,9 @@ pub struct Model {
     pub workloads: BTreeMap<Name, WorkloadModel>,
     /// Zones (`region/zone[/subzone]`) per `namespace/name`; pods take them in turn.
     pub placement: BTreeMap<Name, Vec<Name>>,
-    /// Worker threads of every proxy (`proxy.concurrency`), 1 when not written.
-    pub proxy_concurrency: u32,
+    /// Worker threads of every proxy (`proxy.concurrency`), whatever manifests say; `None`: as
+    /// they say, 1 where they say nothing.
+    pub proxy_concurrency: Option<u32>,
     /// Tick of the coarse clock that the proxies' timers read (`proxy.timerTick`): 4 ms on nodes
     /// whose kernel has `CONFIG_HZ=250`. Zero, when not written: timers are exact.
     pub proxy_timer_tick: SimDuration,
@@ -38,7 +39,7 @@ impl Default for Model {
             defaults: WorkloadModel::default(),
             workloads: BTreeMap::new(),
             placement: BTreeMap::new(),
-            proxy_concurrency: 1,
+            proxy_concurrency: None,
             proxy_timer_tick: SimDuration::ZERO,
             origin: Origin::BUILT_IN,
         }

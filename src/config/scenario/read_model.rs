@@ -44,7 +44,7 @@ const TICK_MAX: SimDuration = SimDuration::from_ms(10);
 const APP_RETRIES_MAX: u32 = 1000;
 const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
 /// More worker threads than any machine has.
-const WORKERS_MAX: u32 = 256;
+pub(crate) const WORKERS_MAX: u32 = 256;
 
 /// Reads a Model; `files` gives the text of a CSV file named beside it.
 pub fn decode_model(object: &Object, id: ObjectId, files: Files<'_>) -> (Model, Vec<Diagnostic>) {
@@ -76,7 +76,7 @@ fn read_spec(report: &mut Report, spec: &Node, model: &mut Model, files: Files<'
             model.proxy_timer_tick = report.duration(node, TICK_MAX).unwrap_or_default();
         }
         if let Some(node) = proxy.get("concurrency") {
-            model.proxy_concurrency = report.count32(node, 1, WORKERS_MAX).unwrap_or(1);
+            model.proxy_concurrency = report.count32(node, 1, WORKERS_MAX);
         }
     }
     if let Some(node) = fields.get("defaults") {

@@ -74,7 +74,7 @@ workloads:
       - {url: http://b/, onError: {fail: 502}}",
     );
     check(&complaints, &[]);
-    assert_eq!(read.proxy_concurrency, 2);
+    assert_eq!(read.proxy_concurrency, Some(2));
     assert_eq!(read.network.pairs.len(), 1);
     assert_eq!(read.placement["shop/cart"].len(), 2);
     let cart = &read.workloads["shop/cart"];
@@ -99,7 +99,7 @@ workloads:
 fn an_empty_model_is_the_stated_defaults() {
     let (read, complaints) = model("{}");
     check(&complaints, &[]);
-    assert_eq!(read.proxy_concurrency, 1);
+    assert_eq!(read.proxy_concurrency, None);
     assert!(read.workloads.is_empty());
 }
 

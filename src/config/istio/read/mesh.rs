@@ -1,13 +1,13 @@
 //! Mesh-wide settings: what of MeshConfig changes traffic.
 
-use super::super::IstioMeshConfig;
+use super::super::{IstioMeshConfig, ProxyConfig};
 use super::connection::{connection_pool, outlier_detection};
 use super::locality::locality;
 use super::route_actions::retries;
 use super::sidecar::outbound;
 use super::{Level, PolicyContext};
-use crate::config::IstioVersion;
 use crate::config::decode::Fields;
+use crate::config::{IstioVersion, Meta};
 
 /// Settings that would change answers.
 const NOT_SIMULATED: [(&str, &str); 4] = [
@@ -25,6 +25,18 @@ const NOT_SIMULATED: [(&str, &str); 4] = [
     ),
     ("trustDomainAliases", "a second name of the trust domain"),
 ];
+
+/// `ProxyConfig` (`validateProxyConfig`).
+pub(in crate::config) fn proxy_config(f: &Fields<'_>, meta: Meta) -> ProxyConfig {
+    // Variables and images have no influence on traffic.
+    f.known(&["environmentVariables", "image"]);
+    let labels = |f: &Fields<'_>| f.text_map("matchLabels");
+    ProxyConfig {
+        meta,
+        selector: f.object("selector", labels),
+        concurrency: f.integer("concurrency"),
+    }
+}
 
 /// Fills what is written into the defaults. Most of MeshConfig has no influence on traffic,
 /// so unknown fields are no news here.
