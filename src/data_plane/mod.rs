@@ -21,6 +21,7 @@ pub mod envoy_headers;
 pub mod fault;
 pub mod hash_policy;
 pub mod header_match;
+pub mod health;
 pub mod hedge;
 pub mod inbound;
 pub mod load_balancer;

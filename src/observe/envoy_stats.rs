@@ -136,6 +136,30 @@ stats! {
     RqPerTryIdleTimeout = "upstream_rq_per_try_idle_timeout";
     /// Back-offs that an answer asked for.
     RqRetryBackoffRatelimited = "upstream_rq_retry_backoff_ratelimited";
+    /// Requests refused by `max_connection_pools`.
+    CxPoolOverflow = "upstream_cx_pool_overflow";
+    /// Proxies whose `max_connections` is reached at the end of the run (gauge).
+    CxOpen = "circuit_breakers.default.cx_open";
+    /// Proxies whose `max_connection_pools` is reached at the end of the run (gauge).
+    CxPoolOpen = "circuit_breakers.default.cx_pool_open";
+    /// Proxies whose `max_requests` is reached at the end of the run (gauge).
+    RqOpen = "circuit_breakers.default.rq_open";
+    /// Proxies whose `max_pending_requests` is reached at the end of the run (gauge).
+    RqPendingOpen = "circuit_breakers.default.rq_pending_open";
+    /// Proxies whose `max_retries` or budget is reached at the end of the run (gauge).
+    RqRetryOpen = "circuit_breakers.default.rq_retry_open";
+    /// Hosts, summed over proxies (gauge).
+    MembershipTotal = "membership_total";
+    /// Hosts without an ejection, a failed check or a word against them (gauge).
+    MembershipHealthy = "membership_healthy";
+    /// Active health checks begun.
+    HealthCheckAttempt = "health_check.attempt";
+    /// Active health checks passed.
+    HealthCheckSuccess = "health_check.success";
+    /// Active health checks failed.
+    HealthCheckFailure = "health_check.failure";
+    /// Active health checks failed without an answer.
+    HealthCheckNetworkFailure = "health_check.network_failure";
     /// Ejections carried out for a low success rate.
     EjectionsEnforcedSuccessRate = "outlier_detection.ejections_enforced_success_rate";
     /// Ejections carried out for a low success rate of local origin.
@@ -157,6 +181,11 @@ stats! {
 impl Stat {
     /// Statistics of features that istiod does not switch on: not shown where nothing was counted.
     pub const RARE: &'static [Self] = &[Self::RqPerTryIdleTimeout, Self::RqRetryBackoffRatelimited];
+
+    /// What a cluster is, rather than what happened to it.
+    const fn is_membership(self) -> bool {
+        matches!(self, Self::MembershipTotal | Self::MembershipHealthy)
+    }
 }
 
 impl ClusterStats {
@@ -199,7 +228,7 @@ impl ClusterStats {
             let value = self.get(*stat);
             if *stat as u8 <= Stat::InternalRq as u8 {
                 digest.add(value);
-            } else if value > 0 {
+            } else if value > 0 && !stat.is_membership() {
                 digest.add(value);
             }
         }
@@ -221,6 +250,23 @@ impl ClusterStats {
         self.retried.clear();
     }
 
+    /// Who closed connections. The other side closes those it refuses and those it resets; all
+    /// others are closed by this side.
+    fn destroyed(&self, all: &mut BTreeMap<String, u64>) {
+        let reset = self.get(Stat::CxDestroyRemoteWithActiveRq);
+        let refused = self.get(Stat::CxConnectFail) - self.get(Stat::CxConnectTimeout);
+        let remote = reset + refused;
+        let local = self.get(Stat::CxDestroy).saturating_sub(remote);
+        let active = reset + self.get(Stat::CxDestroyLocalWithActiveRq);
+        for (name, value) in [
+            ("_local", local),
+            ("_remote", remote),
+            ("_with_active_rq", active),
+        ] {
+            all.insert(format!("upstream_cx_destroy{name}"), value);
+        }
+    }
+
     /// All values by Envoy's names, per-code and per-class statuses included.
     pub fn named(&self) -> BTreeMap<String, u64> {
         let mut all: BTreeMap<String, u64> = Stat::ALL
@@ -228,6 +274,7 @@ impl ClusterStats {
             .filter(|s| !Stat::RARE.contains(s) || self.get(**s) > 0)
             .map(|s| (s.name().to_owned(), self.get(*s)))
             .collect();
+        self.destroyed(&mut all);
         by_status(&mut all, "", &self.completed);
         by_status(&mut all, "retry.", &self.retried);
         all

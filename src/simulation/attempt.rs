@@ -18,6 +18,7 @@ use crate::engine::Queue;
 use crate::http::{Details, Flags, grpc};
 use crate::observe::Stat;
 use crate::units::SimTime;
+use crate::xds::cluster::UNLIMITED;
 
 impl<T: Trail> World<'_, T> {
     /// Picks a host and asks its pool for a connection.
@@ -153,6 +154,11 @@ impl<T: Trail> World<'_, T> {
             self.attach_waiting(now, id, connection, pool_id, queue);
             return;
         }
+        let limited = cluster.thresholds.max_connection_pools != UNLIMITED;
+        if limited && self.has_no_pool(now, edge_id, pool_id) {
+            self.refuse_pool(now, id, queue);
+            return;
+        }
         let edge = &mut self.edges[edge_id as usize];
         let stats = &mut self.record.slots[edge.slot as usize].stats;
         if !edge.breakers.allows_pending(&cluster.thresholds) {
@@ -181,6 +187,18 @@ impl<T: Trail> World<'_, T> {
         queue: &mut Queue<Event>,
     ) {
         self.attach(now, id, connection, pool_id, queue);
+    }
+
+    /// Without a pool the host is as good as none.
+    #[cold]
+    fn refuse_pool(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        let call = &mut self.calls[id as usize];
+        call.host = NIL;
+        let slot = self.edges[call.edge as usize].slot;
+        self.record.slots[slot as usize]
+            .stats
+            .inc(Stat::CxPoolOverflow);
+        self.finish(now, id, 503, Flags::UH, Details::NoHealthyUpstream, queue);
     }
 
     /// A connection takes the request: it is on its way.

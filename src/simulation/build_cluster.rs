@@ -190,6 +190,8 @@ fn cluster_plan(builder: &Builder<'_>, app: u32, place: u32, upstream: &Upstream
         thresholds: cluster.breakers.clone(),
         pool: cluster.pool.clone(),
         outlier: cluster.outlier.clone(),
+        // Envoy takes one.
+        health_check: cluster.health_checks.first().cloned(),
         merge_window: cluster.common_lb.update_merge_window,
         http2: cluster.upstream == Protocol::Http2,
     }

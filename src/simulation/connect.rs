@@ -4,13 +4,13 @@ use super::event::{Event, Kind};
 use super::plan::{Connect, NIL};
 use super::world::{State, World};
 use crate::data_plane::Trail;
-use crate::data_plane::circuit_breaker::Breakers;
-use crate::data_plane::conn_pool::Expired;
+use crate::data_plane::conn_pool::{Expired, Pool};
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::retry::{ResetReason, TryOutcome};
 use crate::engine::Queue;
 use crate::observe::Stat;
 use crate::units::{SimDuration, SimTime};
+use crate::xds::cluster::UNLIMITED;
 
 impl<T: Trail> World<'_, T> {
     /// Opens what the pool needs: at most three connections at a time, as Envoy tries.
@@ -25,8 +25,8 @@ impl<T: Trail> World<'_, T> {
             if !self.pools[pool_id as usize].needs_connection() {
                 return;
             }
-            let (edge_id, _) = self.pool_owner[pool_id as usize];
-            let full = self.is_full(now, edge_id);
+            let (edge_id, host) = self.pool_owner[pool_id as usize];
+            let full = self.is_full(now, edge_id, host);
             if full {
                 let slot = self.edges[edge_id as usize].slot;
                 self.record.slots[slot as usize].stats.inc(Stat::CxOverflow);
@@ -41,19 +41,45 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
-    /// True when `max_connections` forbids another connection. Idle ones count until their time
-    /// is over, which is looked at here because it decides something.
-    fn is_full(&mut self, now: SimTime, edge_id: u32) -> bool {
-        let plan = self.plan;
-        let limits = &plan.clusters[self.edges[edge_id as usize].cluster as usize].thresholds;
-        let allowed = |breakers: &Breakers| breakers.allows_connection(limits);
-        if allowed(&self.edges[edge_id as usize].breakers) {
+    /// True when the cluster's limit, or the host's, forbids another connection. Idle ones count
+    /// until their time is over, which is looked at here because it decides something.
+    fn is_full(&mut self, now: SimTime, edge_id: u32, host: u32) -> bool {
+        if self.allows_connection(edge_id, host) {
             return false;
         }
         if now >= self.edges[edge_id as usize].next_expiry {
             self.expire_connections(now, edge_id);
         }
-        !allowed(&self.edges[edge_id as usize].breakers)
+        !self.allows_connection(edge_id, host)
+    }
+
+    fn allows_connection(&self, edge_id: u32, host: u32) -> bool {
+        let edge = &self.edges[edge_id as usize];
+        let limits = &self.plan.clusters[edge.cluster as usize].thresholds;
+        if !edge.breakers.allows_connection(limits) {
+            return false;
+        }
+        let most = limits.max_connections_per_host;
+        let of_host = |worker: u32| {
+            let pool = edge.pools + worker * edge.host_count + host;
+            self.pools[pool as usize].connections
+        };
+        most == UNLIMITED || (0..edge.balancers.len() as u32).map(of_host).sum::<u32>() < most
+    }
+
+    /// True when `max_connection_pools` forbids the pool that a request needs. A pool exists
+    /// while it has connections or requests.
+    pub(super) fn has_no_pool(&mut self, now: SimTime, edge_id: u32, pool_id: u32) -> bool {
+        let in_use = |pool: &Pool| !pool.is_empty() || pool.waiting > 0;
+        if in_use(&self.pools[pool_id as usize]) {
+            return false;
+        }
+        self.expire_connections(now, edge_id);
+        let edge = &self.edges[edge_id as usize];
+        let limits = &self.plan.clusters[edge.cluster as usize].thresholds;
+        let count = edge.balancers.len() * edge.host_count as usize;
+        let pools = self.pools[edge.pools as usize..][..count].iter();
+        pools.filter(|pool| in_use(pool)).count() >= limits.max_connection_pools as usize
     }
 
     /// Closes every connection of an edge that has been idle for too long or is too old.
@@ -91,6 +117,7 @@ impl<T: Trail> World<'_, T> {
             .connections
             .open(now, pool_id, pool, &cluster.pool, cluster.http2);
         edge.breakers.connections += 1;
+        edge.had_connection = true;
         let stats = &mut self.record.slots[edge.slot as usize].stats;
         stats.inc(Stat::CxTotal);
         stats.inc(if cluster.http2 {

@@ -49,6 +49,7 @@ impl<T: Trail> Model for World<'_, T> {
             Kind::StreamTimedOut => self.on_stream_timed_out(now, index, event.generation(), queue),
             Kind::InboundBackoffElapsed => self.on_inbound_backoff_elapsed(now, index, queue),
             Kind::ApplicationTriesAgain => self.on_application_tries_again(now, index, queue),
+            Kind::HealthCheck => self.on_health_check(now, index, queue),
             Kind::WarmUpOver => self.on_warm_up_over(now),
         }
     }

@@ -1,7 +1,8 @@
 //! Outlier detection at work: results in, ejections and returns out, through the merge window.
 
 use super::event::{Event, Kind};
-use super::world::World;
+use super::health::Checked;
+use super::world::{Edge, World};
 use crate::data_plane::merge_window::Merge;
 use crate::data_plane::outlier_detection::{
     Ejection, TryResult, Verdict, forgive, needs_sweep, next_sweep,
@@ -122,16 +123,7 @@ impl<T: Trail> World<'_, T> {
         let edge = &mut self.edges[edge_id as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
         self.record.pods[cluster.hosts[host as usize].pod as usize].ejections += 1;
-        for worker in 0..edge.balancers.len() as u32 {
-            let pool_id = edge.pools + worker * edge.host_count + host;
-            let closed = self
-                .connections
-                .drain(&mut self.pools[pool_id as usize], pool_id);
-            edge.breakers.connections -= closed;
-            self.record.slots[edge.slot as usize]
-                .stats
-                .add(Stat::CxDestroy, u64::from(closed));
-        }
+        self.drain_host(edge_id, host);
         if let Some(config) = &cluster.outlier {
             self.arm_sweep(now, edge_id, config, queue);
         }
@@ -170,7 +162,21 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
-    fn health_changed(&mut self, now: SimTime, edge_id: u32, queue: &mut Queue<Event>) {
+    /// A host turned unhealthy: its pools drain in every worker.
+    pub(super) fn drain_host(&mut self, edge_id: u32, host: u32) {
+        let edge = &mut self.edges[edge_id as usize];
+        for worker in 0..edge.balancers.len() as u32 {
+            let pool_id = edge.pools + worker * edge.host_count + host;
+            let pool = &mut self.pools[pool_id as usize];
+            let closed = self.connections.drain(pool, pool_id);
+            edge.breakers.connections -= closed;
+            self.record.slots[edge.slot as usize]
+                .stats
+                .add(Stat::CxDestroy, u64::from(closed));
+        }
+    }
+
+    pub(super) fn health_changed(&mut self, now: SimTime, edge_id: u32, queue: &mut Queue<Event>) {
         let edge = &mut self.edges[edge_id as usize];
         let window = self.plan.clusters[edge.cluster as usize].merge_window;
         match edge.merge.on_change(now, window) {
@@ -186,20 +192,43 @@ impl<T: Trail> World<'_, T> {
         }
     }
 
+    /// True for a host that is ejected or failed its health checks.
+    pub(super) fn is_out(&self, edge: &Edge, host: u32) -> bool {
+        let checked = edge
+            .checked
+            .map(|first| &self.checked[(first + host) as usize]);
+        let ejected = self.outliers[(edge.hosts + host) as usize].ejected;
+        ejected || checked.is_some_and(Checked::is_failed)
+    }
+
     /// The balancer sees the flags as they are now.
-    fn rebuild_view(&mut self, now: SimTime, edge_id: u32) {
-        let edge = &mut self.edges[edge_id as usize];
+    pub(super) fn rebuild_view(&mut self, now: SimTime, edge_id: u32) {
+        let edge = &self.edges[edge_id as usize];
         let cluster = &self.plan.clusters[edge.cluster as usize];
-        let hosts = &self.outliers[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
-        let active = &self.active[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
-        edge.view = hosts.iter().any(|h| h.ejected).then(|| {
-            Box::new(LbView::build(&cluster.set, |host| {
-                !hosts[host as usize].ejected
-            }))
-        });
+        let is_out = |host: u32| self.is_out(edge, host);
+        let somebody = (0..edge.host_count).any(is_out);
+        let view = somebody.then(|| Box::new(LbView::build(&cluster.set, |host| !is_out(host))));
+        let edge = &mut self.edges[edge_id as usize];
+        edge.view = view;
+        let active = &self.active[edge.hosts as usize..][..edge.host_count as usize];
         let view = edge.view.as_deref().unwrap_or(&cluster.view);
         for balancer in &mut edge.balancers {
             balancer.on_view_changed(&cluster.set, view, |host| active[host as usize], now);
+        }
+    }
+
+    /// Rates that nobody asked for since their interval ended.
+    pub(super) fn judge_last_interval(&mut self, now: SimTime, edge_id: u32) {
+        let edge = &mut self.edges[edge_id as usize];
+        let Some(config) = &self.plan.clusters[edge.cluster as usize].outlier else {
+            return;
+        };
+        if edge.monitor.is_interval_over(now) && !edge.monitor.begin_interval(config, now) {
+            let (from, count) = (edge.hosts as usize, edge.host_count as usize);
+            let hosts = &mut self.outliers[from..from + count];
+            // Nobody is left to be told of an ejection.
+            let _ = edge.monitor.on_interval_end(config, hosts, now);
+            self.count_verdicts(edge_id);
         }
     }
 }

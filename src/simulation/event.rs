@@ -46,9 +46,11 @@ pub(crate) enum Kind {
     InboundBackoffElapsed,
     /// An application repeats a request (index: repeat).
     ApplicationTriesAgain,
+    /// A health check begins or ends (index: checked host).
+    HealthCheck,
 }
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 22] = [
     Kind::Arrival,
     Kind::UserReady,
     Kind::ReachedGateway,
@@ -70,6 +72,7 @@ const KINDS: [Kind; 21] = [
     Kind::StreamTimedOut,
     Kind::InboundBackoffElapsed,
     Kind::ApplicationTriesAgain,
+    Kind::HealthCheck,
 ];
 
 /// Bits of a generation.

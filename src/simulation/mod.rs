@@ -17,6 +17,8 @@ mod event;
 mod fault;
 mod filter_plan;
 mod filters;
+mod gauges;
+mod health;
 mod hedging;
 mod inbound_retry;
 mod outcome;

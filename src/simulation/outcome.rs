@@ -70,19 +70,7 @@ impl Outcome {
         events: u64,
     ) -> (Self, T) {
         world.record.finish(now);
-        for edge in 0..world.edges.len() as u32 {
-            world.expire_connections(now, edge);
-        }
-        for edge in &world.edges {
-            let stats = &mut world.record.slots[edge.slot as usize].stats;
-            stats.add(
-                Stat::EjectionsActive,
-                u64::from(edge.monitor.ejections_active),
-            );
-            stats.add(Stat::CxActive, u64::from(edge.breakers.connections));
-            stats.add(Stat::RqActive, u64::from(edge.breakers.requests));
-            stats.add(Stat::RqPendingActive, u64::from(edge.breakers.pending));
-        }
+        world.read_gauges(now);
         let counted = world.closed_at.since(world.counting_from);
         let mut digest = world.record.digest;
         digest.add(world.record.hops);

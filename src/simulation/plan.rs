@@ -17,7 +17,7 @@ use crate::http::{Details, Flags, Headers};
 use crate::network::{Distances, Link};
 use crate::units::{Fraction, SimDuration};
 use crate::workload::Limits;
-use crate::xds::cluster::{OutlierDetection, PoolSettings, Thresholds};
+use crate::xds::cluster::{HealthCheck, OutlierDetection, PoolSettings, Thresholds};
 use crate::xds::route::{Fault, RetryPolicy};
 use crate::xds::{Locality, Name};
 
@@ -202,6 +202,7 @@ pub(crate) struct ClusterPlan {
     pub(crate) thresholds: Thresholds,
     pub(crate) pool: PoolSettings,
     pub(crate) outlier: Option<OutlierDetection>,
+    pub(crate) health_check: Option<HealthCheck>,
     /// `update_merge_window`.
     pub(crate) merge_window: SimDuration,
     pub(crate) http2: bool,

@@ -226,7 +226,11 @@ pub(super) struct Edge {
     /// First of its pools: worker × hosts + host.
     pub(super) pools: u32,
     pub(super) host_count: u32,
-    /// Own view while somebody is ejected; else the cluster plan's.
+    /// First of its hosts in `checked`, where health is checked.
+    pub(super) checked: Option<u32>,
+    /// It has opened a connection.
+    pub(super) had_connection: bool,
+    /// Own view while somebody is out; else the cluster plan's.
     pub(super) view: Option<Box<LbView>>,
     /// Balancer memory per worker.
     pub(super) balancers: Box<[LbState]>,

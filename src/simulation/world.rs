@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::event::{Event, Kind};
 use super::filters::FilterStates;
+use super::health::Checked;
 use super::plan::{NIL, Plan};
 pub(super) use super::records::{
     Attempt, Call, Edge, Fate, Keys, Lanes, LoadState, Parent, State, TRIED_MAX, User,
@@ -40,6 +41,8 @@ pub(super) struct World<'p, T: Trail> {
     pub(super) edge_of: Vec<u32>,
     pub(super) active: Vec<u32>,
     pub(super) outliers: Vec<HostOutlier>,
+    /// Hosts whose health is checked.
+    pub(super) checked: Vec<Checked>,
     pub(super) pools: Vec<Pool>,
     /// (edge, host) of each pool.
     pub(super) pool_owner: Vec<(u32, u32)>,
@@ -120,6 +123,7 @@ impl<'p, T: Trail> World<'p, T> {
             edge_of: vec![NIL; plan.edge_count],
             active: Vec::new(),
             outliers: Vec::new(),
+            checked: Vec::new(),
             pools: Vec::new(),
             pool_owner: Vec::new(),
             pods: vec![workload::Pod::default(); plan.pods.len()],
@@ -147,6 +151,9 @@ impl<'p, T: Trail> World<'p, T> {
         world.record.proxies = vec![ProxyStats::default(); plan.filters.scopes.len()];
         if !world.counting {
             queue.push(counting_from, Event::new(Kind::WarmUpOver, 0));
+        }
+        if plan.clusters.iter().any(|c| c.health_check.is_some()) {
+            world.begin_health_checks(queue);
         }
         world.begin_loads(queue);
         world
@@ -266,6 +273,8 @@ impl<'p, T: Trail> World<'p, T> {
             hosts,
             pools,
             host_count: count,
+            checked: None,
+            had_connection: false,
             view: None,
             balancers,
         });

@@ -19,19 +19,21 @@ pub struct HealthCheck {
     pub interval_jitter_percent: u32,
     /// The first check waits up to this long.
     pub initial_jitter: SimDuration,
-    /// Failures in a row that make a host unhealthy.
+    /// Failures in a row that make a host unhealthy; a wrong status does so at once.
     pub unhealthy_threshold: u32,
     /// Successes in a row that make it healthy again; the very first check needs one.
     pub healthy_threshold: u32,
     /// Interval while the cluster has had no request (Envoy 60 s).
     pub no_traffic_interval: SimDuration,
-    /// The same for a host that passed; the interval above where it is not written.
+    /// The same after a passed check; `no_traffic_interval` where it is not written.
     pub no_traffic_healthy_interval: Option<SimDuration>,
-    /// Interval for an unhealthy host; `interval` where it is not written.
+    /// Interval after a failed check; `interval` where it is not written.
     pub unhealthy_interval: Option<SimDuration>,
-    /// Interval after the failure that begins a row.
+    /// Interval after a failure that leaves the host healthy for now; the interval above where it
+    /// is not written.
     pub unhealthy_edge_interval: Option<SimDuration>,
-    /// Interval after the success that begins a row.
+    /// Interval after a success that leaves the host unhealthy for now; `interval` where it is
+    /// not written.
     pub healthy_edge_interval: Option<SimDuration>,
     /// The connection is kept between checks.
     pub reuse_connection: bool,

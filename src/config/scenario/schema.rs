@@ -98,7 +98,7 @@ struct Pair {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase", deny_unknown_fields)]
 struct Proxy {
-    /// Worker threads of every proxy; 1 when not written.
+    /// Worker threads of every proxy, whatever the manifests say. Where this is not written, what annotations (`proxy.istio.io/config`, `sidecar.istio.io/proxyCPULimit`), ProxyConfigs and mesh settings say, else 1.
     #[schemars(range(min = 1, max = 256))]
     concurrency: Option<u32>,
     /// Tick of the coarse clock that their timers read: 4ms where the kernel has CONFIG_HZ=250. Exact when not written.
