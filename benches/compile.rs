@@ -37,7 +37,6 @@ fn meta(namespace: &str, name: &str) -> Meta {
         name: name.into(),
         namespace: namespace.into(),
         labels: BTreeMap::new(),
-        threads: ProxyThreads::default(),
         annotations: BTreeMap::new(),
         created: "".into(),
         origin: Origin::BUILT_IN,
