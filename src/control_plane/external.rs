@@ -57,6 +57,7 @@ fn bare_draft(namespace: &Name, name: &Name, origin: crate::units::Origin) -> Dr
         name: name.clone(),
         kind: "External".into(),
         proxy: ProxyKind::None,
+        concurrency: None,
         labels: BTreeMap::new(),
         service_account: "".into(),
         named_ports: BTreeMap::new(),

@@ -211,13 +211,13 @@ mod tests {
 
     #[test]
     fn the_next_check_comes_by_result_and_traffic() {
+        use Transition::{Changed, Pending, Unchanged};
         let mut check = check(3, 2);
         check.unhealthy_interval = Some(SimDuration::from_secs(2));
         check.healthy_edge_interval = Some(SimDuration::from_ms(100));
         let seconds = |passed, transition, traffic| {
             interval(&check, passed, transition, traffic, &mut || 0).as_secs_f64()
         };
-        use Transition::{Changed, Pending, Unchanged};
         assert!((seconds(true, Unchanged, false) - 60.0).abs() < 1e-9);
         assert!((seconds(true, Unchanged, true) - 1.0).abs() < 1e-9);
         assert!((seconds(true, Pending, true) - 0.1).abs() < 1e-9);

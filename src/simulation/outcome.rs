@@ -10,7 +10,7 @@ use crate::observe::record::{
     RequestRecord, Series, SeriesPoint, WorkloadRecord,
 };
 use crate::observe::recorder::{AppCounts, Recorder, RootEnd};
-use crate::observe::{Histogram, Stat, Tally};
+use crate::observe::{Histogram, Tally};
 use crate::units::hash::Digest;
 use crate::units::{SimDuration, SimTime};
 

@@ -16,6 +16,8 @@ mod contract;
 mod control_plane_recipe;
 mod data_plane_balancer;
 mod data_plane_ejections;
+mod data_plane_health;
+mod data_plane_limits;
 mod data_plane_mutate;
 mod data_plane_outlier;
 mod data_plane_outlier_rates;

@@ -40,7 +40,7 @@ pub(super) fn proxy_threads(f: &Fields<'_>, annotations: &BTreeMap<Name, Name>) 
         if !problems.is_empty() || root.is_none_or(|root| root.entries().is_empty()) {
             wrong(CONFIG, "is not YAML");
         }
-        let written = root?.get("concurrency")?.scalar_text()?;
+        let written = root?.get("concurrency")?.value.scalar_text()?;
         let count = written.parse().ok();
         if count.is_none() {
             wrong(CONFIG, &format!("has no number of threads: `{written}`"));
