@@ -49,7 +49,42 @@ pub(super) fn choose(
 
 #[cfg(test)]
 mod tests {
+    use super::super::ring_hash::Ring;
     use super::*;
+    use crate::units::hash::xxhash64;
+
+    /// What Envoy 1.40 did with sixty requests that stayed open, six hosts and a factor of 110:
+    /// the number in each key, and the host that got it.
+    const KEYS: [u64; 60] = [
+        0, 0, 44, 2, 0, 29, 2, 0, 0, 30, 1, 0, 0, 2, 1, 0, 1, 10, 0, 1, 0, 0, 0, 0, 10, 0, 0, 2, 0,
+        2, 1, 0, 1, 0, 0, 0, 1, 1, 2, 0, 0, 1, 0, 1, 2, 0, 0, 0, 0, 35, 0, 1, 1, 2, 1, 0, 0, 0, 0,
+        0,
+    ];
+    const HOSTS: &str = "331152135543144541345315240134504315221354041350043521431500";
+
+    #[test]
+    fn envoys_own_choices_are_reproduced() {
+        let keys: Vec<String> = (1..=6).map(|i| format!("127.9.1.{i}:28080")).collect();
+        let hosts: Vec<_> = (0..)
+            .zip(&keys)
+            .map(|(i, key)| (i, &**key, 1.0 / 6.0))
+            .collect();
+        let shares: Vec<_> = hosts
+            .iter()
+            .map(|(host, _, share)| (*host, *share))
+            .collect();
+        let ring = Ring::new(&hosts, 1024);
+        let mut active = [0; 6];
+        let mut seen = String::new();
+        for key in KEYS {
+            let hash = xxhash64(format!("k{key}").as_bytes());
+            let first = ring.lookup(hash, 0).unwrap();
+            let host = choose(&shares, first, hash, 110, &|host| active[host as usize]);
+            active[host as usize] += 1;
+            seen.push(char::from(b'0' + host as u8));
+        }
+        assert_eq!(seen, HOSTS);
+    }
 
     const SHARES: [(u32, f64); 4] = [(0, 0.25), (1, 0.25), (2, 0.25), (3, 0.25)];
 
