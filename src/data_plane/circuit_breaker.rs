@@ -4,7 +4,7 @@
 //! counts belong to one Envoy and one cluster (a subset is its own cluster), over all hosts
 //! and workers (`source/common/upstream/resource_manager_impl.h`). The simulation has one
 //! thread, so Envoy's overshoot of N − 1 with N workers does not occur.
-//! Not modelled: `per_host_thresholds`, `max_connection_pools`, the HIGH priority.
+//! Limits per host and of pools are the caller's, who knows hosts. Not modelled: the HIGH priority.
 
 use crate::xds::cluster::Thresholds;
 

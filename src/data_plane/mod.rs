@@ -2,14 +2,14 @@
 //!
 //! Every behaviour here is a state machine that is told the time and returns a decision; it
 //! knows neither the clock nor the queue nor who asks, and it owns no randomness: random
-//! numbers are arguments. So each rule can be tested with plain values, and the simulation,
+//! numbers (or for outlier detection, which seldom needs one, a seed) are arguments. So each rule can be tested with plain values, and the simulation,
 //! `curl` and `explain` share the very same code.
 //!
 //! Reasons are optional: functions that decide take a [`Trail`]. Runs pass [`NoTrail`], for
 //! which no reason is even built; explanations pass a [`Recorder`].
 //!
 //! The rules are those of Envoy 1.40. Not here: HTTP bytes, DNS, TLS, subset and zone-aware
-//! balancing, active health checks.
+//! balancing.
 
 pub mod adaptive_concurrency;
 pub mod admission_control;

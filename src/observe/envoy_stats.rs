@@ -180,11 +180,34 @@ stats! {
 
 impl Stat {
     /// Statistics of features that istiod does not switch on: not shown where nothing was counted.
-    pub const RARE: &'static [Self] = &[Self::RqPerTryIdleTimeout, Self::RqRetryBackoffRatelimited];
+    pub const RARE: &'static [Self] = &[
+        Self::RqPerTryIdleTimeout,
+        Self::RqRetryBackoffRatelimited,
+        Self::CxPoolOverflow,
+        Self::CxPoolOpen,
+        Self::HealthCheckAttempt,
+        Self::HealthCheckSuccess,
+        Self::HealthCheckFailure,
+        Self::HealthCheckNetworkFailure,
+        Self::EjectionsEnforcedSuccessRate,
+        Self::EjectionsEnforcedLocalSuccessRate,
+        Self::EjectionsEnforcedFailurePercentage,
+        Self::EjectionsEnforcedLocalFailurePercentage,
+        Self::EjectionsDetectedLocalSuccessRate,
+        Self::EjectionsDetectedLocalFailurePercentage,
+    ];
 
-    /// What a cluster is, rather than what happened to it.
-    const fn is_membership(self) -> bool {
-        matches!(self, Self::MembershipTotal | Self::MembershipHealthy)
+    /// What a cluster is, or what was seen of its hosts without consequence: no result of a run.
+    const fn is_remark(self) -> bool {
+        matches!(
+            self,
+            Self::MembershipTotal
+                | Self::MembershipHealthy
+                | Self::EjectionsDetectedSuccessRate
+                | Self::EjectionsDetectedLocalSuccessRate
+                | Self::EjectionsDetectedFailurePercentage
+                | Self::EjectionsDetectedLocalFailurePercentage
+        )
     }
 }
 
@@ -228,7 +251,7 @@ impl ClusterStats {
             let value = self.get(*stat);
             if *stat as u8 <= Stat::InternalRq as u8 {
                 digest.add(value);
-            } else if value > 0 && !stat.is_membership() {
+            } else if value > 0 && !stat.is_remark() {
                 digest.add(value);
             }
         }

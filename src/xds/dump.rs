@@ -6,6 +6,7 @@
 
 mod filters;
 mod json;
+mod rare;
 mod text;
 pub mod words;
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::rare::rare;
 use super::{filters, words};
 use crate::units::{Origin, Origins};
 use crate::xds::filter::HttpFilter;
@@ -174,6 +175,14 @@ impl Json<'_> {
     }
 
     fn cluster(&self, c: &Cluster) -> Value {
+        let mut value = self.usual_cluster(c);
+        for (name, text) in rare(c) {
+            value["further"][name] = json!(text);
+        }
+        value
+    }
+
+    fn usual_cluster(&self, c: &Cluster) -> Value {
         json!({
             "name": &*c.name,
             "service": &*c.host,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::rare::rare;
 use super::{filters, words};
 use crate::units::Origin;
 use crate::xds::filter::HttpFilter;
@@ -243,6 +244,11 @@ impl Text<'_> {
         let _ = write!(text, ", streams {}", p.max_concurrent_streams);
         self.line(depth + 1, &text);
         self.outlier(depth + 1, cluster);
+        let rare = rare(cluster);
+        if !rare.is_empty() {
+            let texts: Vec<String> = rare.iter().map(|(k, v)| format!("{k} {v}")).collect();
+            self.line(depth + 1, &format!("further: {}", texts.join(", ")));
+        }
         self.line(
             depth + 1,
             &format!("locality: {}", words::locality(&cluster.locality)),
