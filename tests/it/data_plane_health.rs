@@ -74,7 +74,8 @@ fn a_pod_that_fails_its_checks_gets_no_request() {
     ] {
         let (requests, healthy, failures) = run(bad, &http());
         assert_eq!((requests, healthy), (0, 1), "{bad}");
-        assert!((5..=6).contains(&failures), "{bad}: {failures}");
+        // A check that nobody answers takes its timeout as well.
+        assert!((4..=6).contains(&failures), "{bad}: {failures}");
     }
 }
 
