@@ -249,9 +249,8 @@ impl ClusterStats {
     pub fn digest(&self, digest: &mut Digest) {
         for stat in Stat::ALL {
             let value = self.get(*stat);
-            if *stat as u8 <= Stat::InternalRq as u8 {
-                digest.add(value);
-            } else if value > 0 && !stat.is_remark() {
+            let early = *stat as u8 <= Stat::InternalRq as u8;
+            if early || (value > 0 && !stat.is_remark()) {
                 digest.add(value);
             }
         }

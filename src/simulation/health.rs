@@ -192,7 +192,12 @@ impl<T: Trail> World<'_, T> {
                 result = match error.map(|(_, kind)| *kind) {
                     None => judge(&check.kind, app.status),
                     Some(ErrorKind::Status(status)) => judge(&check.kind, status),
-                    Some(ErrorKind::Reset) => CheckResult::NetworkFailed,
+                    // A gRPC status is an answer of HTTP 200, and not the one that says SERVING.
+                    Some(ErrorKind::Grpc(_)) => match check.kind {
+                        HealthCheckKind::Grpc { .. } => CheckResult::Failed,
+                        _ => judge(&check.kind, 200),
+                    },
+                    Some(ErrorKind::Reset | ErrorKind::Refuse) => CheckResult::NetworkFailed,
                     Some(ErrorKind::Hang) => {
                         checked.connected = false;
                         return (CheckResult::NetworkFailed, check.timeout);

@@ -18,23 +18,22 @@ impl Monitor {
         now: SimTime,
     ) -> Vec<u32> {
         let mut ejected = Vec::new();
-        let volumes = |of: fn(&HostOutlier) -> Volume| -> Vec<(u32, Volume)> {
-            let staying = (0..).zip(&*hosts).filter(|(_, host)| !host.ejected);
-            let seen = staying.map(|(index, host)| (index, of(host)));
-            seen.filter(|(_, volume)| volume.total > 0).collect()
-        };
-        let (external, local) = (volumes(|h| h.external), volumes(|h| h.local));
-        for host in &mut *hosts {
-            host.external = Volume::default();
-            host.local = Volume::default();
+        // Who is out already is not looked at.
+        for host in hosts.iter_mut().filter(|host| host.ejected) {
+            (host.external, host.local) = Default::default();
         }
         let kinds = [Ejection::SuccessRate, Ejection::FailurePercentage];
-        self.judge(config, hosts, &external, kinds, now, &mut ejected);
-        let kinds = [
-            Ejection::LocalOriginSuccessRate,
-            Ejection::LocalOriginFailurePercentage,
-        ];
-        self.judge(config, hosts, &local, kinds, now, &mut ejected);
+        self.judge(config, hosts, |h| h.external, kinds, now, &mut ejected);
+        if config.split_local_origin {
+            let kinds = [
+                Ejection::LocalOriginSuccessRate,
+                Ejection::LocalOriginFailurePercentage,
+            ];
+            self.judge(config, hosts, |h| h.local, kinds, now, &mut ejected);
+        }
+        for host in hosts {
+            (host.external, host.local) = Default::default();
+        }
         ejected
     }
 
@@ -42,30 +41,38 @@ impl Monitor {
         &mut self,
         config: &OutlierDetection,
         hosts: &mut [HostOutlier],
-        volumes: &[(u32, Volume)],
+        of: fn(&HostOutlier) -> Volume,
         [rate, percentage]: [Ejection; 2],
         now: SimTime,
         ejected: &mut Vec<u32>,
     ) {
-        let enough = |least: u32| -> Vec<(u32, f64)> {
-            let taken = volumes.iter().filter(|(_, volume)| volume.total >= least);
-            taken.map(|(index, v)| (*index, v.success_rate())).collect()
+        let (successes, failures) = (config.success_rate, config.failure_percentage);
+        let rate_of = |host: &HostOutlier, least: u32| {
+            let volume = of(host);
+            (volume.total >= least.max(1)).then(|| volume.success_rate())
         };
-        let rates = enough(config.success_rate.request_volume);
-        if !rates.is_empty() && rates.len() >= config.success_rate.minimum_hosts as usize {
-            let limit = threshold(&rates, config.success_rate.stdev_factor);
-            for (index, success) in &rates {
-                if *success < limit {
-                    self.detect(config, hosts, *index, rate, now, ejected);
+        let rates = |least: u32| hosts.iter().filter_map(move |host| rate_of(host, least));
+        let enough = |least: u32, minimum: u32| {
+            let count = rates(least).count();
+            count > 0 && count >= minimum as usize
+        };
+        let by_rate = enough(successes.request_volume, successes.minimum_hosts)
+            .then(|| threshold(rates(successes.request_volume), successes.stdev_factor));
+        let by_share = enough(failures.request_volume, failures.minimum_hosts);
+        if let Some(limit) = by_rate {
+            for index in 0..hosts.len() {
+                let success = rate_of(&hosts[index], successes.request_volume);
+                if success.is_some_and(|success| success < limit) {
+                    self.detect(config, hosts, index as u32, rate, now, ejected);
                 }
             }
         }
-        let rates = enough(config.failure_percentage.request_volume);
-        if !rates.is_empty() && rates.len() >= config.failure_percentage.minimum_hosts as usize {
-            let limit = f64::from(config.failure_percentage.threshold);
-            for (index, success) in &rates {
-                if 100.0 - success >= limit {
-                    self.detect(config, hosts, *index, percentage, now, ejected);
+        if by_share {
+            let limit = f64::from(failures.threshold);
+            for index in 0..hosts.len() {
+                let success = rate_of(&hosts[index], failures.request_volume);
+                if success.is_some_and(|success| 100.0 - success >= limit) {
+                    self.detect(config, hosts, index as u32, percentage, now, ejected);
                 }
             }
         }
@@ -89,10 +96,10 @@ impl Monitor {
 }
 
 /// Mean less so many thousandths of the (population's) standard deviation.
-fn threshold(rates: &[(u32, f64)], stdev_factor: u32) -> f64 {
-    let count = rates.len() as f64;
-    let mean = rates.iter().map(|(_, rate)| rate).sum::<f64>() / count;
-    let squares = rates.iter().map(|(_, rate)| (rate - mean) * (rate - mean));
+fn threshold(rates: impl Iterator<Item = f64> + Clone, stdev_factor: u32) -> f64 {
+    let count = rates.clone().count() as f64;
+    let mean = rates.clone().sum::<f64>() / count;
+    let squares = rates.map(|rate| (rate - mean) * (rate - mean));
     let deviation = libm::sqrt(squares.sum::<f64>() / count);
     mean - f64::from(stdev_factor) / 1000.0 * deviation
 }
@@ -103,8 +110,8 @@ mod tests {
 
     #[test]
     fn the_threshold_lies_below_the_mean_by_some_deviations() {
-        let rates: Vec<_> = (0..).zip([50.0, 100.0, 100.0, 100.0, 100.0]).collect();
-        assert!((threshold(&rates, 1900) - 52.0).abs() < 1e-9);
-        assert!((threshold(&rates, 0) - 90.0).abs() < 1e-9);
+        let rates = || [50.0, 100.0, 100.0, 100.0, 100.0].into_iter();
+        assert!((threshold(rates(), 1900) - 52.0).abs() < 1e-9);
+        assert!((threshold(rates(), 0) - 90.0).abs() < 1e-9);
     }
 }
