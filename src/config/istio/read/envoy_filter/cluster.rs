@@ -31,7 +31,6 @@ pub(super) fn fields(value: &At<'_>, replaces_lists: bool) -> Vec<ClusterField> 
         m.message("common_lb_config", |m| common_lb(m, found));
         m.message("circuit_breakers", |m| breakers(m, replaces_lists, found));
         m.message("outlier_detection", |m| outlier(m, found));
-        m.not_yet(&["health_checks"]);
         let checks = m.messages("health_checks", health_check::health_check);
         let checks: Vec<_> = checks.into_iter().flatten().collect();
         if !checks.is_empty() {
@@ -73,7 +72,6 @@ fn balancer(m: &Message<'_>, found: &mut Vec<ClusterField>) {
     m.message("least_request_lb_config", |m| {
         slow_start(m, found);
         found.extend(m.number("choice_count").map(ClusterField::ChoiceCount));
-        m.not_yet(&["active_request_bias"]);
         let bias = m.runtime::<f64>("active_request_bias");
         found.extend(bias.map(|b| ClusterField::ActiveRequestBias(thousandths(b))));
     });
@@ -102,11 +100,6 @@ fn slow_start(m: &Message<'_>, found: &mut Vec<ClusterField>) {
 }
 
 fn common_lb(m: &Message<'_>, found: &mut Vec<ClusterField>) {
-    m.not_yet(&[
-        "update_merge_window",
-        "consistent_hashing_lb_config",
-        "zone_aware_lb_config",
-    ]);
     let panic = m.percent("healthy_panic_threshold");
     found.extend(panic.map(ClusterField::PanicThreshold));
     let window = m.duration("update_merge_window");
@@ -151,7 +144,6 @@ fn breakers(m: &Message<'_>, replaces_lists: bool, found: &mut Vec<ClusterField>
         }
         Some(thresholds(m))
     });
-    m.not_yet(&["per_host_thresholds"]);
     // Nothing of istiod's stands before these.
     let per_host = m.messages("per_host_thresholds", |m| {
         m.known(&["priority"]);
@@ -180,7 +172,6 @@ const ALL_THRESHOLDS: [&str; 7] = [
 ];
 
 fn thresholds(m: &Message<'_>) -> ThresholdsPatch {
-    m.not_yet(&["max_connection_pools"]);
     m.known(&["track_remaining"]);
     ThresholdsPatch {
         max_connections: m.number("max_connections"),
@@ -267,13 +258,6 @@ fn outlier(m: &Message<'_>, found: &mut Vec<ClusterField>) {
     let mut add = |field: Option<OutlierField>| {
         found.extend(field.map(|field| ClusterField::Outlier(field, origin)));
     };
-    let late = OUTLIER_NUMBERS.iter().skip(7).map(|(name, _)| *name);
-    m.not_yet(&late.collect::<Vec<_>>());
-    m.not_yet(&[
-        "max_ejection_time_jitter",
-        "always_eject_one_host",
-        "successful_active_health_check_uneject_host",
-    ]);
     for (name, number) in OUTLIER_NUMBERS {
         add(m
             .number(name)
