@@ -353,6 +353,20 @@ impl Connections {
         before - pool.connections
     }
 
+    /// Closes a connection of a pool that is still being made when more are made than requests
+    /// wait; a look at all of them, for pools whose waiting requests leave rarely.
+    pub fn close_excess(&mut self, pool: &mut Pool, pool_id: u32) -> bool {
+        if pool.connecting_capacity <= u64::from(pool.waiting) {
+            return false;
+        }
+        let connecting = |c: &Connection| c.pool == pool_id && c.phase == Phase::Connecting;
+        let found = self.slots.iter().position(connecting);
+        if let Some(id) = found {
+            self.close(id as u32, pool);
+        }
+        found.is_some()
+    }
+
     fn retire(&mut self, id: u32) {
         let slot = &mut self.slots[id as usize];
         slot.phase = Phase::Draining;

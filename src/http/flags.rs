@@ -23,7 +23,7 @@ flags! {
     DI = 1, "DI";
     /// Aborted by the fault filter.
     FI = 2, "FI";
-    /// Retry limit exceeded (or TCP connect attempts used up).
+    /// Retry limit exceeded.
     URX = 0, "URX";
     /// Upstream overflow: a circuit breaker.
     UO = 5, "UO";
@@ -31,6 +31,8 @@ flags! {
     UH = 3, "UH";
     /// Upstream connection failure.
     UF = 4, "UF";
+    /// TCP connect attempts used up; the same flag, set after why the last one failed.
+    URX_TCP = 18, "URX";
     /// No route found.
     NR = 6, "NR";
     /// No cluster found.

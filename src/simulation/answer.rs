@@ -122,6 +122,10 @@ impl<T: Trail> World<'_, T> {
         rare: &Rare,
         queue: &mut Queue<Event>,
     ) -> Option<u16> {
+        if rare.tcp {
+            self.tcp_reply(id);
+            return None;
+        }
         if rare.hedges {
             self.abandon_hedged(now, id, false, queue);
         }

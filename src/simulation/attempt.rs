@@ -25,6 +25,11 @@ impl<T: Trail> World<'_, T> {
     #[inline(always)]
     pub(super) fn begin_try(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let call = &self.calls[id as usize];
+        if self.plan.routes[call.route as usize].rare.is_some() && self.is_tcp_full(now, id, queue)
+        {
+            return;
+        }
+        let call = &self.calls[id as usize];
         if call.tries > 0 {
             self.tried[id as usize][(call.tries as usize).min(TRIED_MAX) - 1] = call.host;
         }
@@ -237,10 +242,7 @@ impl<T: Trail> World<'_, T> {
         if let Some(lane) = self.lanes[call.route as usize].per_try {
             call.try_timer = queue.arm(lane, Event::new(Kind::AttemptTimedOut, id));
         }
-        let split = cluster
-            .outlier
-            .as_ref()
-            .is_some_and(|o| o.split_local_origin);
+        let connected = cluster.on_connected;
         let (edge_id, host_index) = (call.edge, call.host);
         let attempt_id = self.attempt_slot();
         let call = &mut self.calls[id as usize];
@@ -269,8 +271,8 @@ impl<T: Trail> World<'_, T> {
             now.after(delay),
             Event::new(Kind::AttemptReachedServer, attempt_id),
         );
-        if split {
-            self.on_try_result(now, edge_id, host_index, TryResult::ConnectSuccess, queue);
+        if let Some(result) = connected {
+            self.on_try_result(now, edge_id, host_index, result, queue);
         }
     }
 
@@ -314,6 +316,11 @@ impl<T: Trail> World<'_, T> {
         attempt: &Attempt,
         queue: &mut Queue<Event>,
     ) {
+        let cluster = self.edges[attempt.edge as usize].cluster;
+        if self.plan.clusters[cluster as usize].tcp {
+            self.on_tcp_end(now, id, attempt, queue);
+            return;
+        }
         let reset = attempt.fate.is_reset();
         let outcome = self.outcome_of(attempt);
         let result = Self::try_result(attempt);

@@ -6,8 +6,9 @@ use super::build::Builder;
 use super::plan::{ClusterPlan, Connect, HostPlan, InboundPlan, NIL, Slot};
 use super::upstream::{HostRef, Upstream};
 use crate::config::scenario::{Connections, ErrorKind};
+use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::{HostSet, LbView};
-use crate::xds::cluster::{Thresholds, Upstream as Protocol};
+use crate::xds::cluster::{OutlierDetection, Thresholds, UNLIMITED, Upstream as Protocol};
 use crate::xds::endpoint::localize;
 use crate::xds::listener::MtlsMode;
 use crate::xds::route::RetryOn;
@@ -20,6 +21,8 @@ pub(super) struct SlotKey {
     pub(super) cluster: String,
     /// Only for clusters whose endpoints depend on the host that was called.
     pub(super) host: String,
+    /// Connections of the TCP proxy; they share no pool with requests.
+    pub(super) tcp: bool,
 }
 
 /// Slots while they are made.
@@ -69,7 +72,7 @@ impl super::build_route::Routes {
             let mut by_place = vec![NIL; places];
             for place in used {
                 by_place[place as usize] = clusters.len() as u32;
-                clusters.push(cluster_plan(builder, key.app, place, upstream));
+                clusters.push(cluster_plan(builder, key, place, upstream));
             }
             slots.push(Slot {
                 workload: app.name.clone(),
@@ -166,8 +169,25 @@ impl super::build_route::Routes {
     }
 }
 
-fn cluster_plan(builder: &Builder<'_>, app: u32, place: u32, upstream: &Upstream) -> ClusterPlan {
+fn cluster_plan(
+    builder: &Builder<'_>,
+    key: &SlotKey,
+    place: u32,
+    upstream: &Upstream,
+) -> ClusterPlan {
+    let SlotKey { app, tcp, .. } = *key;
     let cluster = &upstream.cluster;
+    let mut thresholds = cluster.breakers.clone();
+    if tcp {
+        // No limit of connections (measured on 1.40).
+        thresholds.max_requests = UNLIMITED;
+    }
+    let splits = |o: &OutlierDetection| o.split_local_origin;
+    let on_connected = match cluster.outlier.as_ref().map(splits) {
+        Some(true) => Some(TryResult::ConnectSuccess),
+        Some(false) if tcp => Some(TryResult::Status(200)),
+        _ => None,
+    };
     let here = &builder.places[place as usize];
     let labels = client_labels(builder, app, here);
     let assignment = localize(&cluster.endpoints, &cluster.locality, here, &labels);
@@ -187,13 +207,15 @@ fn cluster_plan(builder: &Builder<'_>, app: u32, place: u32, upstream: &Upstream
         hosts: hosts.collect(),
         view,
         set,
-        thresholds: cluster.breakers.clone(),
+        thresholds,
         pool: cluster.pool.clone(),
         outlier: cluster.outlier.clone(),
         // Envoy takes one.
         health_check: cluster.health_checks.first().cloned(),
         merge_window: cluster.common_lb.update_merge_window,
-        http2: cluster.upstream == Protocol::Http2,
+        http2: cluster.upstream == Protocol::Http2 && !tcp,
+        tcp,
+        on_connected,
     }
 }
 

@@ -53,6 +53,7 @@ impl Policy {
             per_try_idle,
             stream: StreamLimit::of(hcm, Some(&forward), &caller),
             alt_response,
+            tcp: false,
         };
         Self {
             timeout: timeouts.route,

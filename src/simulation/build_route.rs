@@ -215,6 +215,7 @@ impl Routes {
                 forward.cluster_not_found_status,
                 class,
                 index,
+                false,
             );
             plan.hash = hash_parts(&forward.hash, &sent_classes[index]);
             clusters.push(plan);
@@ -301,7 +302,16 @@ impl Routes {
             from: &from,
             ..*sender
         };
-        let plan = self.weighted(builder, id, &sender, &weighted, 503, class.clone(), 0);
+        let plan = self.weighted(
+            builder,
+            id,
+            &sender,
+            &weighted,
+            503,
+            class.clone(),
+            0,
+            false,
+        );
         self.plans[id as usize] = RoutePlan {
             timeout,
             row: self.row(&sender, "-", "-"),

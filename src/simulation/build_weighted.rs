@@ -4,7 +4,7 @@ use super::build::Builder;
 use super::build_cluster::SlotKey;
 use super::build_route::{Routes, Sender, forward_action, placeholder};
 use super::filter_plan::Manager;
-use super::plan::{Guard, Inbound, NIL, RoutePlan, Target, WeightedPlan};
+use super::plan::{Guard, Inbound, NIL, Rare, RoutePlan, Target, WeightedPlan};
 use super::resolve::RequestClass;
 use super::upstream::{HostRef, Upstream};
 use crate::data_plane::authorization::asks_for_addresses;
@@ -63,6 +63,7 @@ impl Routes {
                     0,
                     sender.class.clone(),
                     index,
+                    true,
                 )
             })
             .collect();
@@ -70,6 +71,11 @@ impl Routes {
             row: self.row(sender, "-", "-"),
             path: sender.class.url.path.to_string(),
             action: forward_action(plans),
+            rare: Some(Box::new(Rare {
+                tcp: true,
+                ..Rare::default()
+            })),
+            success_passes: false,
             ..placeholder()
         }
     }
@@ -86,6 +92,7 @@ impl Routes {
             app: sender.app,
             cluster: upstream.name.to_string(),
             host: sender.class.url.host.to_string(),
+            tcp: false,
         };
         let plan = self.targets(
             builder,
@@ -119,6 +126,7 @@ impl Routes {
         not_found: u16,
         class: RequestClass,
         index: usize,
+        tcp: bool,
     ) -> WeightedPlan {
         let snapshot = builder.snapshot;
         let tables = snapshot.workloads[WorkloadId::new(sender.app as usize)]
@@ -161,6 +169,7 @@ impl Routes {
             app: sender.app,
             cluster: weighted.name.to_string(),
             host,
+            tcp,
         };
         self.targets(
             builder,

@@ -120,11 +120,11 @@ impl<T: Trail> World<'_, T> {
         edge.had_connection = true;
         let stats = &mut self.record.slots[edge.slot as usize].stats;
         stats.inc(Stat::CxTotal);
-        stats.inc(if cluster.http2 {
-            Stat::CxHttp2Total
-        } else {
-            Stat::CxHttp1Total
-        });
+        match (cluster.tcp, cluster.http2) {
+            (true, _) => {}
+            (false, true) => stats.inc(Stat::CxHttp2Total),
+            (false, false) => stats.inc(Stat::CxHttp1Total),
+        }
         let host = cluster.hosts[host as usize];
         let (round_trips, kind) = match host.connect {
             Connect::Made(round_trips) => (round_trips, Kind::ConnectionReady),
@@ -298,9 +298,13 @@ impl<T: Trail> World<'_, T> {
     pub(super) fn leave_pending(&mut self, id: u32) {
         debug_assert_eq!(self.calls[id as usize].state, State::Pending);
         self.unlink_pending(id);
-        let slot = self.edges[self.calls[id as usize].edge as usize].slot;
-        self.record.slots[slot as usize]
+        let edge = &self.edges[self.calls[id as usize].edge as usize];
+        let tcp = self.plan.clusters[edge.cluster as usize].tcp;
+        self.record.slots[edge.slot as usize]
             .stats
             .inc(Stat::RqCancelled);
+        if tcp {
+            self.close_excess(id);
+        }
     }
 }

@@ -31,6 +31,7 @@ mod run;
 mod side;
 mod sidecar;
 mod story;
+mod tcp_proxy;
 mod timeouts;
 mod upstream;
 mod work;

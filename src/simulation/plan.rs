@@ -10,6 +10,7 @@ use super::resolve::RequestClass;
 use super::sidecar::Gate;
 use crate::config::scenario::{Connections, ErrorKind, LoadStyle, OnError};
 use crate::data_plane::header_match::HeaderRules;
+use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::timeout::StreamLimit;
 use crate::data_plane::{HostSet, LbView};
 use crate::engine::Sampler;
@@ -206,6 +207,10 @@ pub(crate) struct ClusterPlan {
     /// `update_merge_window`.
     pub(crate) merge_window: SimDuration,
     pub(crate) http2: bool,
+    /// Connections of the TCP proxy: none is used twice.
+    pub(crate) tcp: bool,
+    /// What outlier detection is told when a try gets its connection.
+    pub(crate) on_connected: Option<TryResult>,
 }
 
 /// One host of a cluster.
@@ -320,6 +325,8 @@ pub(crate) struct Rare {
     pub(crate) stream: Option<StreamLimit>,
     /// Timeouts answer 204.
     pub(crate) alt_response: bool,
+    /// The TCP proxy's: a request is a connection.
+    pub(crate) tcp: bool,
 }
 
 /// A mirror of a route.

@@ -106,7 +106,13 @@ impl<T: Trail> World<'_, T> {
         let attempt = self.attempts[attempt_id as usize];
         self.attempts[attempt_id as usize].call = NIL;
         self.release_stream(attempt.edge, attempt.host);
-        self.leave_connection(now, &attempt, StreamEnd::ResetByUs, queue);
+        let cluster = self.edges[attempt.edge as usize].cluster;
+        let end = if self.plan.clusters[cluster as usize].tcp {
+            StreamEnd::ResetByPeer
+        } else {
+            StreamEnd::ResetByUs
+        };
+        self.leave_connection(now, &attempt, end, queue);
         self.abandon_gate(now, attempt_id, queue);
         if attempt.fate == Fate::Hang && attempt.serving {
             // Nothing would ever end it: the pod notices that its peer is gone.

@@ -206,6 +206,14 @@ impl Head {
         if self.gateway { "door" } else { "client" }
     }
 
+    /// Loads speak to a port of opaque bytes: a connection for every exchange, and nothing in it
+    /// that a proxy reads.
+    pub(crate) fn is_tcp(&self) -> bool {
+        let tcp = self.ports.values().any(|name| name == "tcp");
+        assert!(!tcp || self.loads.len() == 1, "no log names a TCP load");
+        tcp
+    }
+
     /// Loopback takes no time to speak of; applications have no limits but those that are written.
     fn model(&self) -> Value {
         let full = |name: &String| format!("lab/{name}");

@@ -11,6 +11,11 @@ use serde_json::{Value, json};
 
 use crate::http1;
 
+/// Network filters that write access logs.
+const LOGGING: [&str; 2] = [
+    "envoy.filters.network.http_connection_manager",
+    "envoy.filters.network.tcp_proxy",
+];
 /// Longest wait for anything Envoy does by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,7 +40,7 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
-    /// Starts it with an access log in every HTTP connection manager.
+    /// Starts it with an access log in every HTTP connection manager and TCP proxy.
     pub(crate) fn start(binary: &Path, mut bootstrap: Value, workers: u32) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = folder.path().join("access.log");
@@ -205,7 +210,8 @@ fn add_access_log(bootstrap: &mut Value, path: &Path) {
         let chains = listener["filter_chains"].as_array_mut();
         for chain in chains.into_iter().flatten() {
             for filter in chain["filters"].as_array_mut().into_iter().flatten() {
-                if filter["name"] == "envoy.filters.network.http_connection_manager" {
+                let name = filter["name"].as_str().unwrap_or_default();
+                if LOGGING.contains(&name) {
                     filter["typed_config"]["access_log"] = log.clone();
                 }
             }

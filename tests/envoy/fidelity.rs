@@ -351,6 +351,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("11.3", "adaptive concurrency"),
     ("12", "the access log"),
     ("13", "two proxies on the way"),
+    ("13.1", "TCP proxies"),
 ];
 
 /// Which cases show a section.

@@ -21,15 +21,18 @@ struct Client {
     to: SocketAddr,
     text: String,
     timeout: Option<Duration>,
+    /// Every request has a connection of its own.
+    tcp: bool,
 }
 
 /// Plays one load; the thread ends when every request was answered.
-pub(crate) fn play(load: &Load, from: IpAddr, to: SocketAddr) -> JoinHandle<()> {
+pub(crate) fn play(load: &Load, from: IpAddr, to: SocketAddr, tcp: bool) -> JoinHandle<()> {
     let client = Arc::new(Client {
         from,
         to,
         text: request_text(load),
         timeout: load.timeout.map(|t| Duration::from_nanos(t.ns())),
+        tcp,
     });
     match &load.style {
         LoadStyle::Closed {
@@ -140,7 +143,7 @@ impl Client {
         let _ = connection.stream().set_read_timeout(Some(patience));
         connection.send(self.text.as_bytes()).ok()?;
         let answer = connection.receive().ok()??;
-        let keeps = answer.header("connection") != Some("close");
+        let keeps = !self.tcp && answer.header("connection") != Some("close");
         keeps.then_some(connection)
     }
 }

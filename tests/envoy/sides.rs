@@ -98,7 +98,11 @@ pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
     let requests: u64 = case.scenario.load.iter().map(load::count_of).sum();
     let lines = envoy.access_log(usize::try_from(requests).expect("small"));
     std::thread::sleep(Duration::from_millis(case.head.settle_ms));
-    let rows = lines.iter().map(|line| logged(line, &upstreams.pods));
+    let only = case.head.is_tcp().then(|| &case.scenario.load[0].name);
+    let rows = lines.iter().map(|line| Row {
+        load: only.map_or_else(|| text(line, "load"), ToString::to_string),
+        ..logged(line, &upstreams.pods)
+    });
     let hits = upstreams.hits.iter();
     Seen {
         rows: rows.collect(),
@@ -113,10 +117,17 @@ pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
 fn play(case: &Case, listeners: &BTreeMap<String, SocketAddr>) {
     let mut players = Vec::new();
     for load in &case.scenario.load {
-        let name = format!("0.0.0.0_{}", load.url.port);
-        let to = listeners.get(&name);
+        let port = load.url.port;
+        let name = format!("0.0.0.0_{port}");
+        // Opaque bytes have a listener at their service's address.
+        let own = || {
+            listeners
+                .iter()
+                .find(|l| l.0.ends_with(&format!("_{port}")))
+        };
+        let to = listeners.get(&name).or_else(|| Some(own()?.1));
         let to = to.unwrap_or_else(|| panic!("no listener {name}"));
-        let player = load::play(load, CLIENT.into(), *to);
+        let player = load::play(load, CLIENT.into(), *to, case.head.is_tcp());
         if case.head.workers == 1 {
             players.push(player);
             continue;
@@ -130,13 +141,17 @@ fn play(case: &Case, listeners: &BTreeMap<String, SocketAddr>) {
     }
 }
 
-/// A line of the access log.
-fn logged(line: &Value, pods: &BTreeMap<String, String>) -> Row {
-    let text = |key: &str| match &line[key] {
+fn text(line: &Value, key: &str) -> String {
+    match &line[key] {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    };
+    }
+}
+
+/// A line of the access log.
+fn logged(line: &Value, pods: &BTreeMap<String, String>) -> Row {
+    let text = |key: &str| text(line, key);
     let host = text("host");
     Row {
         load: text("load"),
