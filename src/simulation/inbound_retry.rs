@@ -134,6 +134,8 @@ impl<T: Trail> World<'_, T> {
         let route = &self.plan.routes[self.calls[call as usize].route as usize];
         match &route.rare {
             Some(rare) if rare.grpc => grpc::in_headers(grpc::of_local_reply(status)),
+            // A TCP proxy has no words: it closes.
+            Some(rare) if rare.tcp => 0,
             _ => status,
         }
     }
