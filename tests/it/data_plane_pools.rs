@@ -259,3 +259,40 @@ fn who_leaves_a_servers_sidecar_makes_room_for_others() {
         "every request that arrived went one way"
     );
 }
+
+/// A Service of opaque bytes in front of the pods of `server`.
+fn tcp(app: &str) -> Mesh {
+    Mesh::new().pods("server", "server", 1, app).manifest(
+        "apiVersion: v1
+kind: Service
+metadata: {name: bytes, namespace: t}
+spec: {selector: {app: server}, ports: [{name: tcp, port: 9000, targetPort: 8080}]}
+",
+    )
+}
+
+/// How exchanges with it end.
+fn exchanges(mesh: &Mesh) -> Record {
+    let load = load("rate: 20/s, arrivals: constant, requests: 4");
+    mesh.case(&load.replace("server:8080", "bytes:9000")).run()
+}
+
+#[test]
+fn a_tcp_client_sees_the_bytes_of_the_application_or_a_closed_connection() {
+    let record = exchanges(&tcp("{errors: [{status: 503, rate: 100%}]}"));
+    assert_eq!(outcomes(&record), ["503 - - ×4"]);
+    assert_eq!(stat(&record, "upstream_cx_total"), 4);
+    assert_eq!(stat(&record, "upstream_rq_503"), 0);
+
+    let record = exchanges(&tcp("{connections: refuse}"));
+    assert_eq!(outcomes(&record), ["0 UF,URX - ×4"]);
+
+    let denied = tcp("{serviceTime: 1ms}").manifest(
+        "apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: nobody, namespace: t}
+spec: {}
+",
+    );
+    assert_eq!(outcomes(&exchanges(&denied)), ["0 - - ×4"]);
+}
