@@ -14,7 +14,7 @@ use crate::http::Headers;
 use crate::network::Distances;
 use crate::units::{Fraction, Origin};
 use crate::workload::Limits;
-use crate::xds::{Locality, Name, Snapshot, Workload, WorkloadId};
+use crate::xds::{Locality, Name, ProxyKind, Snapshot, Workload, WorkloadId};
 
 /// Marks a header value that is drawn for every request.
 pub(super) const DRAWN: &str = "\u{1}drawn";
@@ -357,6 +357,13 @@ impl<'a> Builder<'a> {
                 "one worker thread for the proxies of {}: `concurrency: 0` means every core, and their number is not written",
                 every_core.join(", ")
             ));
+        }
+        let unwritten = |w: &Workload| w.proxy != ProxyKind::None && w.concurrency.is_none();
+        if self.snapshot.workloads.iter().any(unwritten) && self.model.proxy_concurrency.is_none() {
+            self.assumed.push(
+                "one worker thread per proxy where no `concurrency` is written (Istio's own default is 2)"
+                    .to_owned(),
+            );
         }
         if self.model.origin.is_built_in() {
             let n = &self.model.network;
