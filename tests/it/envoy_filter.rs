@@ -171,6 +171,15 @@ fn fields_of_clusters_are_merged_as_protobuf_merges() {
 }
 
 #[test]
+fn routing_by_zone_is_said_to_have_no_effect() {
+    let value = "{common_lb_config: {zone_aware_lb_config: {min_cluster_size: 3, fail_traffic_on_panic: true}}}";
+    let said = said(&read(&filter("a", "shop", &cluster_patch(value))));
+    assert_eq!(said.len(), 1, "{said:#?}");
+    let begin = "TT-NO-EFFECT `min_cluster_size` has no effect";
+    assert!(said[0].starts_with(begin), "{said:#?}");
+}
+
+#[test]
 fn what_envoy_or_protobuf_would_ignore_is_said() {
     let value = "{lb_policy: ROUND_ROBIN, circuit_breakers: {thresholds: [{max_requests: 5}]}, dns_refresh_rate: 5s}";
     let loaded = read(&filter("a", "shop", &cluster_patch(value)));

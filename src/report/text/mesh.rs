@@ -224,7 +224,7 @@ pub(super) fn workloads(out: &mut String, record: &Record) {
     heading(out, "Workloads");
     legend(
         out,
-        "failed: answered 5xx or not at all; refused: queue full, 503; util: busy places of pods × \
+        "failed: answered 5xx or not at all; refused: by a full queue or by the sidecar's limits; util: busy places of pods × \
          concurrency; queue: waiting on average, all pods together; max: at one pod; latency from \
          arrival at the pod to its answer",
     );
