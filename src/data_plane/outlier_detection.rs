@@ -19,7 +19,7 @@ use crate::xds::cluster::OutlierDetection;
 /// What one try told about its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryResult {
-    /// Response headers; for gRPC requests the status they carry, see [`grpc_to_http`].
+    /// Response headers; for gRPC requests the status they carry, see [`crate::http::grpc::to_http`].
     Status(u16),
     /// The connect failed, or the stream was reset.
     LocalFailure,
@@ -373,22 +373,4 @@ pub fn needs_sweep(hosts: &[HostOutlier]) -> bool {
 pub fn next_sweep(config: &OutlierDetection, now: SimTime) -> SimTime {
     let interval = config.interval.ns().max(1);
     SimTime::from_ns((now.ns() / interval + 1).saturating_mul(interval))
-}
-
-/// The HTTP status a gRPC status in response headers counts as (`source/common/grpc/status.cc`).
-pub const fn grpc_to_http(status: u8) -> u16 {
-    match status {
-        0 => 200,
-        1 => 499,
-        3 | 9 | 11 => 400,
-        4 => 504,
-        5 => 404,
-        6 | 10 => 409,
-        7 => 403,
-        8 => 429,
-        12 => 501,
-        14 => 503,
-        16 => 401,
-        _ => 500,
-    }
 }

@@ -60,7 +60,8 @@ pub const fn of_local_reply(http: u16) -> u8 {
     }
 }
 
-/// The HTTP status that outlier detection sees in a gRPC status.
+/// The HTTP status that outlier detection sees in a gRPC status in response headers
+/// (`source/common/grpc/status.cc`).
 pub const fn to_http(status: u8) -> u16 {
     match status {
         0 => 200,

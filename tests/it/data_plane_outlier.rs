@@ -1,7 +1,7 @@
 //! Promises of outlier detection (Envoy 1.40, measured).
 
 use towtank::data_plane::outlier_detection::{
-    Ejection, HostOutlier, Monitor, TryResult, Verdict, forgive, grpc_to_http, needs_sweep,
+    Ejection, HostOutlier, Monitor, TryResult, Verdict, forgive, needs_sweep,
     next_sweep,
 };
 use towtank::units::{SimDuration, SimTime};
@@ -255,7 +255,7 @@ fn a_removed_host_no_longer_counts_as_ejected() {
 
 #[test]
 fn grpc_statuses_count_as_their_http_counterparts() {
-    let mapped: Vec<u16> = (0..=17).map(grpc_to_http).collect();
+    let mapped: Vec<u16> = (0..=17).map(towtank::http::grpc::to_http).collect();
     let expected = [
         200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401, 500,
     ];

@@ -9,7 +9,7 @@ use crate::config::decode::{At, Fields};
 use crate::diagnostic::{Class, Diagnostic};
 use crate::units::Fraction;
 use crate::xds::Name;
-use crate::xds::route::AbortStatus;
+use crate::xds::route::{AbortStatus, RetryOn};
 
 /// `fault` (`validateHTTPFaultInjection`); its warnings are lost by Istio.
 pub(super) fn fault(f: &Fields<'_>) -> HttpFault {
@@ -162,25 +162,7 @@ pub(super) fn retries(f: &Fields<'_>) -> Retries {
 }
 
 fn is_retry_word(word: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "5xx",
-        "gateway-error",
-        "reset",
-        "reset-before-request",
-        "connect-failure",
-        "retriable-4xx",
-        "refused-stream",
-        "retriable-status-codes",
-        "retriable-headers",
-        "envoy-ratelimited",
-        "http3-post-connect-failure",
-        "cancelled",
-        "deadline-exceeded",
-        "internal",
-        "resource-exhausted",
-        "unavailable",
-    ];
-    WORDS.contains(&word) || word.parse().is_ok_and(is_http_status)
+    RetryOn::word(word).is_some() || word.parse().is_ok_and(is_http_status)
 }
 
 /// Statuses Go's `http.StatusText` has a text for.
