@@ -1,8 +1,7 @@
 //! Promises of outlier detection (Envoy 1.40, measured).
 
 use towtank::data_plane::outlier_detection::{
-    Ejection, HostOutlier, Monitor, TryResult, Verdict, forgive, needs_sweep,
-    next_sweep,
+    Ejection, HostOutlier, Monitor, TryResult, Verdict, forgive, needs_sweep, next_sweep,
 };
 use towtank::units::{SimDuration, SimTime};
 use towtank::xds::cluster::{Consecutive, OutlierDetection};
