@@ -6,7 +6,7 @@
 )]
 
 use super::event::{Event, Kind};
-use super::plan::{ActionPlan, NIL};
+use super::plan::{ActionPlan, NIL, RoutePlan};
 use super::retrying::Decided;
 use super::world::{Attempt, Fate, Parent, State, TRIED_MAX, World};
 use crate::data_plane::circuit_breaker::Resource;
@@ -23,10 +23,14 @@ use crate::xds::cluster::UNLIMITED;
 impl<T: Trail> World<'_, T> {
     /// Picks a host and asks its pool for a connection.
     #[inline(always)]
-    pub(super) fn begin_try(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        let call = &self.calls[id as usize];
-        if self.plan.routes[call.route as usize].rare.is_some() && self.is_tcp_full(now, id, queue)
-        {
+    pub(super) fn begin_try(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        route: &RoutePlan,
+        queue: &mut Queue<Event>,
+    ) {
+        if route.rare.is_some() && self.is_tcp_full(now, id, queue) {
             return;
         }
         let call = &self.calls[id as usize];
@@ -41,7 +45,6 @@ impl<T: Trail> World<'_, T> {
             return;
         };
         call.host = host;
-        let route = &self.plan.routes[call.route as usize];
         if route.several_targets {
             self.find_target(id);
         }

@@ -149,7 +149,7 @@ impl<T: Trail> World<'_, T> {
         let edge = self.edge(pod, chosen.slot, chosen.position);
         self.calls[id as usize].edge = edge;
         let copied = (!route.mirrors.is_empty()).then(|| self.calls[id as usize]);
-        self.begin_try(now, id, queue);
+        self.begin_try(now, id, route, queue);
         if let Some(before) = copied {
             let call = &self.calls[id as usize];
             // Only a request whose first try got as far as the pool is copied.

@@ -169,7 +169,9 @@ impl<T: Trail> World<'_, T> {
                 Waits::RateLimited => stats.inc(Stat::RqRetryBackoffRatelimited),
                 Waits::NotAtAll => {}
             }
-            self.begin_try(now, id, queue);
+            let plan = self.plan;
+            let route = &plan.routes[self.calls[id as usize].route as usize];
+            self.begin_try(now, id, route, queue);
         }
     }
 }
