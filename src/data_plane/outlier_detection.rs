@@ -4,7 +4,7 @@
 //! ejection is decided at once, reaches the balancer through the merge window
 //! ([`super::merge_window`]), and ends only at a sweep or with a passed health check
 //! (`source/common/upstream/outlier_detection_impl.cc`). Other proxies know nothing of it.
-//! Failures in a row are judged as they come, rates when an interval ends ([`statistics`]).
+//! Failures in a row are judged as they come, rates when an interval ends (`statistics`).
 //! Luck (enforcement between 0 and 100 %, jitter) comes from the monitor's own seed.
 
 mod kind;
