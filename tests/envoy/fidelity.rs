@@ -14,7 +14,7 @@ use crate::sides::{real, simulated};
 /// Runs of the simulator behind a figure with a spread.
 const SEEDS: u64 = 20;
 /// Runs of a real Envoy before a difference is believed.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 6;
 /// Case and load whose times are Envoy's own and the machine's.
 const OVERHEAD: (&str, &str) = ("overhead", "plain");
 
@@ -200,7 +200,7 @@ fn a_real_envoy_does_what_is_recorded() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
-/// Fresh runs: the machine may have stumbled in one, hardly in three.
+/// Fresh runs: the machine may have stumbled in one, hardly in six.
 fn live(case: &Case, once: impl Fn() -> Figures) -> Vec<String> {
     let mut found = again(case, &once());
     for _ in 1..ATTEMPTS {
