@@ -124,26 +124,11 @@ pub fn would_retry(policy: &RetryPolicy, outcome: &TryOutcome, request_sent: boo
     }
 }
 
-/// True when the policy has no word for an answer that [is a plain success](is_plain_success):
-/// neither codes nor headers are listed. Known before the run, so that nearly all answers need not
-/// ask the policy at all.
+/// True when the policy has no word for a plain answer below 400: neither codes nor headers are
+/// listed. Known before the run, so that nearly all answers need not ask the policy at all.
 pub const fn passes_success(policy: &RetryPolicy) -> bool {
     const LISTED: RetryOn = RetryOn::STATUS_CODES.with(RetryOn::HEADERS);
     !policy.on.any_of(LISTED)
-}
-
-/// An answer below 400 that says nothing else about retries.
-#[inline]
-pub const fn is_plain_success(outcome: &TryOutcome) -> bool {
-    match *outcome {
-        TryOutcome::Response {
-            status,
-            grpc_status: None,
-            rate_limited: false,
-            ..
-        } => status < 400,
-        _ => false,
-    }
 }
 
 fn response_is_named(policy: &RetryPolicy, status: u16) -> bool {

@@ -41,7 +41,7 @@ impl<T: Trail> World<'_, T> {
         let call = &mut self.calls[id as usize];
         call.tries += 1;
         let Some(host) = host else {
-            self.no_host(now, id, queue);
+            self.no_host(now, id, Stat::CxNoneHealthy, queue);
             return;
         };
         call.host = host;
@@ -51,15 +51,13 @@ impl<T: Trail> World<'_, T> {
         self.ask_pool(now, id, queue);
     }
 
-    /// The balancer has nobody: 503 UH.
+    /// The balancer has nobody, or the host may have no pool, which is as good as none: 503 UH.
     #[cold]
-    fn no_host(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+    fn no_host(&mut self, now: SimTime, id: u32, why: Stat, queue: &mut Queue<Event>) {
         let call = &mut self.calls[id as usize];
         call.host = NIL;
         let slot = self.edges[call.edge as usize].slot;
-        self.record.slots[slot as usize]
-            .stats
-            .inc(Stat::CxNoneHealthy);
+        self.record.slots[slot as usize].stats.inc(why);
         self.finish(now, id, 503, Flags::UH, Details::NoHealthyUpstream, queue);
     }
 
@@ -164,7 +162,7 @@ impl<T: Trail> World<'_, T> {
         }
         let limited = cluster.thresholds.max_connection_pools != UNLIMITED;
         if limited && self.has_no_pool(now, edge_id, pool_id) {
-            self.refuse_pool(now, id, queue);
+            self.no_host(now, id, Stat::CxPoolOverflow, queue);
             return;
         }
         let edge = &mut self.edges[edge_id as usize];
@@ -195,18 +193,6 @@ impl<T: Trail> World<'_, T> {
         queue: &mut Queue<Event>,
     ) {
         self.attach(now, id, connection, pool_id, queue);
-    }
-
-    /// Without a pool the host is as good as none.
-    #[cold]
-    fn refuse_pool(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        let call = &mut self.calls[id as usize];
-        call.host = NIL;
-        let slot = self.edges[call.edge as usize].slot;
-        self.record.slots[slot as usize]
-            .stats
-            .inc(Stat::CxPoolOverflow);
-        self.finish(now, id, 503, Flags::UH, Details::NoHealthyUpstream, queue);
     }
 
     /// A connection takes the request: it is on its way.

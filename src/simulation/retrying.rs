@@ -3,9 +3,7 @@
 use super::event::{Event, Kind};
 use super::plan::NIL;
 use super::world::{State, World};
-use crate::data_plane::retry::{
-    RetryDecision, RetryState, TryOutcome, Wait, Waits, is_plain_success, would_retry,
-};
+use crate::data_plane::retry::{RetryDecision, RetryState, TryOutcome, Wait, Waits, would_retry};
 use crate::data_plane::timeout::lateness;
 use crate::data_plane::{Reason, Trail};
 use crate::engine::Queue;
@@ -47,9 +45,6 @@ impl<T: Trail> World<'_, T> {
     ) -> Decided {
         let call = &self.calls[id as usize];
         let route = &self.plan.routes[call.route as usize];
-        if route.success_passes && !call.retry.holds_slot && is_plain_success(&outcome) {
-            return Decided::End(Flags::NONE);
-        }
         match route.retry.as_deref() {
             None => Decided::End(Flags::NONE),
             Some(policy) => {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::PatchId;
 use crate::config::istio::{ActionWord, Change, ConfigPatch, RetryField, RouteField, RouteMatch};
-use crate::control_plane::defaults::{RETRY_BACKOFF_BASE, RETRY_BACKOFF_FACTOR};
+use crate::control_plane::defaults::RETRY_BACKOFF_FACTOR;
 use crate::control_plane::retry_policy::conditions;
 use crate::control_plane::route::passthrough_route;
 use crate::units::Origin;
 use crate::xds::filter::RouteFilters;
-use crate::xds::route::{Forward, RetryOn, RetryPolicy};
+use crate::xds::route::{Forward, RetryPolicy};
 use crate::xds::{Action, Inbound, Name, Route, RouteConfig, VirtualHost};
 
 /// Patches a route configuration; `None` when nothing in it is matched.
@@ -222,21 +222,9 @@ fn merge_into_host(host: &mut VirtualHost, routes: &mut [Route], field: &RouteFi
 /// A policy of which nothing is written (`route_components.proto`).
 fn envoys_own(origin: Origin) -> RetryPolicy {
     RetryPolicy {
-        retries: 1,
-        on: RetryOn::NONE,
-        on_text: "".into(),
-        status_codes: Vec::new(),
-        retriable_headers: Vec::new(),
-        retriable_request_headers: Vec::new(),
-        per_try_timeout: None,
-        per_try_idle_timeout: None,
-        backoff_base: RETRY_BACKOFF_BASE,
-        backoff_max: RETRY_BACKOFF_BASE.times(RETRY_BACKOFF_FACTOR),
-        rate_limited_backoff: None,
-        skip_previous_hosts: false,
-        skip_previous_priorities: None,
         host_reselects: 1,
         origin,
+        ..RetryPolicy::of_headers()
     }
 }
 
