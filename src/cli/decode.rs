@@ -9,7 +9,7 @@ use crate::config::load::{self, LoadOptions};
 use crate::config::scenario::{Model, Scenario, decode_model, decode_scenario};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::diagnostic::{Class, Diagnostic};
-use crate::manifest::{Object, Source};
+use crate::manifest::{Edit, Object, Source};
 
 /// How texts are read.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Options {
     pub(super) namespace: Option<String>,
     /// Release whose rules judge.
     pub(super) version: Option<IstioVersion>,
+    /// `--set`.
+    pub(super) edits: Vec<Edit>,
 }
 
 /// Everything that was read and decoded.
@@ -37,6 +39,7 @@ pub(super) fn decode(sources: &[Source], options: &Options) -> Decoded {
     let options = LoadOptions {
         default_namespace: options.namespace.as_deref().unwrap_or("default").into(),
         version: options.version.unwrap_or_default(),
+        edits: options.edits.clone(),
     };
     let loaded = load::load(sources.to_vec(), &options);
     let mut decoded = Decoded {

@@ -16,7 +16,7 @@ use crate::control_plane;
 use crate::diagnostic::{Class, Diagnostic, Place, render};
 use crate::experiment::replicate;
 use crate::explain::narrate;
-use crate::manifest::Source;
+use crate::manifest::{Edit, Source, edit};
 use crate::observe::Record;
 use crate::simulation::{self, Control};
 use crate::xds::Snapshot;
@@ -54,7 +54,7 @@ pub(super) fn read(inputs: &Inputs<'_>, console: Console) -> Result<Mesh, Failur
     let mut version = inputs.args.istio_version;
     if let Some(path) = inputs.scenario {
         let file = input::find_scenario(path).map_err(Failure::Usage)?;
-        let scenario = read_scenario(&file, &mut reader)?;
+        let scenario = read_scenario(&file, &inputs.args.set, &mut reader)?;
         version = version.or(scenario.version);
         let before = reader.problems.len();
         for path in scenario.paths {
@@ -84,10 +84,20 @@ struct ScenarioPaths {
 }
 
 /// Reads the scenario's own file first, because it names the others.
-fn read_scenario(file: &Path, reader: &mut Reader) -> Result<ScenarioPaths, Failure> {
+fn read_scenario(
+    file: &Path,
+    edits: &[Edit],
+    reader: &mut Reader,
+) -> Result<ScenarioPaths, Failure> {
     let before = reader.sources.len();
     reader.read(file);
-    let loaded = decode::decode(&reader.sources[before..], &decode::Options::default());
+    // A value of the Scenario may be set; those of the files it names come to nothing here, and
+    // are judged when everything was read.
+    let options = decode::Options {
+        edits: edits.to_vec(),
+        ..decode::Options::default()
+    };
+    let loaded = decode::decode(&reader.sources[before..], &options);
     let Some(scenario) = loaded.scenarios.first() else {
         let mut said = reader.problems.clone();
         said.extend(loaded.diagnostics.into_iter().filter(Diagnostic::is_error));
@@ -114,7 +124,7 @@ fn read_scenario(file: &Path, reader: &mut Reader) -> Result<ScenarioPaths, Fail
 }
 
 fn judge(
-    reader: Reader,
+    mut reader: Reader,
     inputs: &Inputs<'_>,
     version: Option<IstioVersion>,
     console: Console,
@@ -122,8 +132,12 @@ fn judge(
     let options = decode::Options {
         namespace: inputs.namespace.map(str::to_owned),
         version,
+        edits: inputs.args.set.clone(),
     };
     let loaded = decode::decode(&reader.sources, &options);
+    if !options.edits.is_empty() {
+        reader.sources.push(edit::source(&options.edits));
+    }
     let mut diagnostics = reader.problems;
     diagnostics.extend(loaded.diagnostics);
     if !diagnostics.iter().any(Diagnostic::is_error) {

@@ -15,16 +15,15 @@
 //! ```
 
 mod fields;
-mod names;
 mod value;
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 pub use fields::Fields;
-pub use names::nearest;
 pub use value::At;
 
+pub use crate::diagnostic::nearest;
 use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::manifest::{Node, Object};
 use crate::units::{ObjectId, ObjectRef, Origin, Origins};
@@ -48,6 +47,8 @@ pub struct Decoder {
     label: String,
     class: Class,
     unknown: Unknown,
+    /// Values were set on the command line, which nobody meant to be ignored.
+    edited: bool,
     diagnostics: RefCell<Vec<Diagnostic>>,
 }
 
@@ -61,6 +62,7 @@ impl Decoder {
             label: object.describe(),
             class,
             unknown,
+            edited: object.edited,
             diagnostics: RefCell::new(Vec::new()),
         }
     }
@@ -99,11 +101,7 @@ impl Decoder {
     }
 
     fn place_at(&self, (line, column): (u32, u32)) -> Place {
-        Place {
-            file: Arc::clone(&self.file),
-            line,
-            column,
-        }
+        Place::new(&self.file, line, column)
     }
 
     /// Adds a diagnostic about this object, unless it was said before: a field may be read twice.
@@ -130,6 +128,10 @@ impl Decoder {
 
     pub(super) fn unknown(&self) -> Unknown {
         self.unknown
+    }
+
+    pub(super) fn is_edited(&self) -> bool {
+        self.edited
     }
 }
 

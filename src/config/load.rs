@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::MeshConfig;
 use super::store::IstioVersion;
 use crate::diagnostic::{Class, Diagnostic};
-use crate::manifest::{Family, Object, Source, known_kind, read_objects};
+use crate::manifest::{Edit, Family, Object, Source, edit, known_kind, read_objects};
 use crate::xds::Name;
 
 /// What loading needs to know beside the texts.
@@ -22,6 +22,8 @@ pub struct LoadOptions {
     pub default_namespace: Name,
     /// Release whose rules judge.
     pub version: IstioVersion,
+    /// Values that are set before anything is decoded, in order.
+    pub edits: Vec<Edit>,
 }
 
 impl Default for LoadOptions {
@@ -29,6 +31,7 @@ impl Default for LoadOptions {
         Self {
             default_namespace: "default".into(),
             version: IstioVersion::default(),
+            edits: Vec::new(),
         }
     }
 }
@@ -65,7 +68,8 @@ pub fn load(sources: Vec<Source>, options: &LoadOptions) -> Loaded {
         .map(|object| with_namespace(object, options))
         .collect();
     let objects = duplicates::remove(objects, &mut diagnostics);
-    let objects = duplicates::remove_owned(objects);
+    let mut objects = duplicates::remove_owned(objects);
+    diagnostics.extend(edit::apply(&mut objects, &options.edits));
     let mut loaded = Loaded {
         config: MeshConfig {
             version: options.version,
@@ -84,6 +88,9 @@ pub fn load(sources: Vec<Source>, options: &LoadOptions) -> Loaded {
     }
     assemble::finish(&mut loaded);
     loaded.sources = sources;
+    if !options.edits.is_empty() {
+        loaded.sources.push(edit::source(&options.edits));
+    }
     loaded
 }
 

@@ -3,12 +3,16 @@
 //! Reading input never fails; it returns a value and a list of these. All of them are
 //! reported at once. Knows nothing about YAML or Istio kinds.
 
+mod nearest;
 pub mod render;
 
+pub use nearest::nearest;
 pub use render::render;
 
 use std::fmt;
 use std::sync::Arc;
+
+use crate::units::origin::{SET_FILE, set_number};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +47,17 @@ pub struct Place {
     pub line: u32,
     /// Column from 1 (characters); 0 when only the line is known.
     pub column: u32,
+}
+
+impl Place {
+    /// The place of a line that a node or an origin carries, which may be one of a `--set`.
+    pub fn new(file: &Arc<str>, line: u32, column: u32) -> Self {
+        let (file, line) = match set_number(line) {
+            Some(number) => (SET_FILE.into(), number),
+            None => (Arc::clone(file), line),
+        };
+        Self { file, line, column }
+    }
 }
 
 impl fmt::Display for Place {

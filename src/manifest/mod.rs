@@ -8,16 +8,20 @@
 //! and because Kubernetes reads YAML 1.1 scalars, which no current crate does.
 
 mod build;
+pub mod edit;
 mod kind;
 mod nested;
 mod object;
+pub mod path;
 mod scalar;
 mod tree;
 mod yaml;
 
+pub use edit::Edit;
 pub use kind::{Family, KnownKind, known_kind};
 pub use nested::read_nested;
 pub use object::{Object, read_objects};
+pub use path::ValuePath;
 pub use tree::{Key, Mapping, Node, Value};
 pub use yaml::{Document, Limits, read_documents};
 

@@ -24,6 +24,8 @@ pub struct Object {
     pub file: Arc<str>,
     /// The whole document, or the item of a list.
     pub root: Node,
+    /// Some of its values were set on the command line.
+    pub edited: bool,
 }
 
 impl Object {
@@ -152,6 +154,7 @@ impl Envelopes {
             kind,
             file: Arc::clone(file),
             root,
+            edited: false,
         };
         if object.name.contains("{{") || object.namespace.contains("{{") {
             let message = "this looks like an unrendered Helm template";
@@ -195,6 +198,7 @@ impl Envelopes {
                 namespace: "".into(),
                 file: Arc::clone(file),
                 root,
+                edited: false,
             });
             return;
         }

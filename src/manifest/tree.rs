@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::units::origin::set_number;
+
 /// A value and where it starts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -84,6 +86,16 @@ impl Node {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// True when some value inside was set on the command line.
+    pub fn has_set(&self) -> bool {
+        set_number(self.line).is_some()
+            || self.items().iter().any(Self::has_set)
+            || self
+                .entries()
+                .iter()
+                .any(|(key, node)| set_number(key.line).is_some() || node.has_set())
     }
 
     /// True for `null` and an absent value.

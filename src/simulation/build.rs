@@ -122,11 +122,7 @@ impl<'a> Builder<'a> {
         let mut diagnostic = Diagnostic::error(code, Class::Model, message);
         if !origin.is_built_in() {
             let object = self.snapshot.origins.object(origin.object);
-            diagnostic.place = Some(Place {
-                file: object.file.clone(),
-                line: origin.line,
-                column: origin.column,
-            });
+            diagnostic.place = Some(Place::new(&object.file, origin.line, origin.column));
             diagnostic.object = Some(object.to_string());
         }
         self.diagnostics.push(diagnostic);

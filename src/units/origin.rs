@@ -6,6 +6,27 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// The file that values stand in which were set on the command line: line 3 is the third `--set`.
+pub const SET_FILE: &str = "--set";
+
+/// Lines from here on are no lines of a file but numbers of `--set`s: a node that was set keeps
+/// its object, and its line says that nobody wrote it there.
+const SET_LINES: u32 = 1 << 31;
+
+/// The line of everything that the `number`-th `--set` (from 1) put there.
+pub const fn set_line(number: u32) -> u32 {
+    SET_LINES | number
+}
+
+/// Which `--set` a line stands for; `None` for lines of files.
+pub const fn set_number(line: u32) -> Option<u32> {
+    if line & SET_LINES == 0 {
+        None
+    } else {
+        Some(line & !SET_LINES)
+    }
+}
+
 /// Names an object in [`Origins`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(pub u32);
@@ -97,6 +118,8 @@ impl Origins {
     pub fn place(&self, origin: Origin) -> String {
         if origin.is_built_in() {
             "built-in default".to_owned()
+        } else if let Some(number) = set_number(origin.line) {
+            format!("{SET_FILE}:{number}")
         } else {
             format!("{}:{}", self.object(origin.object).file, origin.line)
         }

@@ -43,6 +43,7 @@ mod reports;
 mod runs_support;
 mod scenario_fuzz;
 mod scenario_schema;
+mod set_values;
 mod shared;
 mod simulation_calls;
 mod simulation_filters;

@@ -15,6 +15,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::store::IstioVersion;
+use crate::manifest::Edit;
 pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
 pub use inspect::{
     BenchArgs, BenchModel, CompletionArgs, ProxyConfigArgs, SchemaArgs, SchemaOf, Table,
@@ -130,6 +131,16 @@ pub struct InputArgs {
     /// are kept and named in a warning.
     #[arg(short, long = "filename", value_name = "PATH")]
     pub filename: Vec<PathBuf>,
+    /// Set a value of what was read, by its path. Repeatable; later ones win.
+    ///
+    /// PATH is OBJECT:FIELD.FIELD…, where OBJECT is [NAMESPACE/]KIND[/NAME] as far as one object
+    /// is meant; kubectl's short names of kinds (dr, vs, deploy …) and our own kinds Model and
+    /// Scenario count. Elements of lists are chosen by number or name: http[0], subsets[v1],
+    /// subsets[name=v1], load[*] for all. A backslash takes the meaning from a dot in a key:
+    /// metadata.annotations.proxy\.istio\.io/config. A leading `spec.` may be left out. VALUE is
+    /// YAML; `null` removes the value. Missing mappings on the way are made.
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = Edit::parse)]
+    pub set: Vec<Edit>,
     /// Istio release whose rules apply, for example 1.24 [default: 1.30].
     #[arg(long, value_name = "VERSION", value_parser = IstioVersion::parse)]
     pub istio_version: Option<IstioVersion>,

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use super::{At, Decoder, Unknown, nearest};
 use crate::diagnostic::{Class, Diagnostic};
 use crate::manifest::{Key, Node, Value};
+use crate::units::origin::set_number;
 use crate::units::{Origin, SimDuration};
 use crate::xds::Name;
 
@@ -271,13 +272,46 @@ impl<'a> Fields<'a> {
         }
     }
 
+    fn reports_unknown(&self) -> bool {
+        self.decoder.is_edited() || self.decoder.unknown() != Unknown::Ignored
+    }
+
+    /// What somebody sets and nobody reads would leave the answer as it was, without a word.
+    fn refuse_set(&self, key: &Key, asked: &[&'static str]) {
+        let place = |line, column| self.decoder.place_at((line, column));
+        let near = nearest(&key.text, asked.iter().copied());
+        let path = self.join(&key.text);
+        let (message, help) = match near {
+            Some(near) => (
+                format!("`{path}` is no field that is read"),
+                format!("did you mean `{}`?", self.join(near)),
+            ),
+            None => (
+                format!("`{path}` is set, and nothing that is simulated reads it"),
+                format!("read here: {}", asked.join(", ")),
+            ),
+        };
+        let error = Diagnostic::error("TT-SET", Class::Model, message)
+            .at(place(key.line, key.column))
+            .see(place(self.start.0, self.start.1), "it would stand in here")
+            .help(help);
+        self.decoder.push(error);
+    }
+
     fn report_unknown(&self) {
-        if self.decoder.unknown() == Unknown::Ignored || self.lenient.get() {
+        if self.lenient.get() || !self.reports_unknown() {
             return;
         }
         let asked = self.asked.borrow();
-        for (key, _) in self.node.entries() {
+        for (key, node) in self.node.entries() {
             if asked.iter().any(|name| **name == *key.text) {
+                continue;
+            }
+            if self.decoder.is_edited() && (set_number(key.line).is_some() || node.has_set()) {
+                self.refuse_set(key, &asked);
+                continue;
+            }
+            if self.decoder.unknown() == Unknown::Ignored {
                 continue;
             }
             let message = format!("unknown field `{}`", self.join(&key.text));

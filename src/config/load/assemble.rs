@@ -162,11 +162,8 @@ fn limit_pods(config: &mut MeshConfig, diagnostics: &mut Vec<Diagnostic>) {
         if !said {
             said = true;
             let object = config.origins.object(workload.meta.origin.object);
-            let place = Place {
-                file: Arc::clone(&object.file),
-                line: workload.meta.origin.line,
-                column: workload.meta.origin.column,
-            };
+            let origin = workload.meta.origin;
+            let place = Place::new(&object.file, origin.line, origin.column);
             diagnostics.push(k8s::too_many_pods(total).at(place).of(object.to_string()));
         }
     }

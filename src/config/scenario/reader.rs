@@ -59,11 +59,7 @@ impl Report {
     }
 
     pub(super) fn place(&self, line: u32, column: u32) -> Place {
-        Place {
-            file: Arc::clone(&self.file),
-            line,
-            column,
-        }
+        Place::new(&self.file, line, column)
     }
 
     /// Another version of our kinds may mean something else by the same words.
