@@ -1,0 +1,80 @@
+//! What applications call, and what they do when a call fails.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use super::length::{Distribution, Duration};
+use super::value::HeaderValue;
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Step {
+    Call(CallOrUrl),
+    Parallel(Parallel),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Parallel {
+    /// Calls at once; the step ends when all have ended.
+    #[schemars(length(min = 1))]
+    parallel: Vec<CallOrUrl>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum CallOrUrl {
+    Url(String),
+    Call(Call),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Call {
+    /// Where to, as the application writes it.
+    url: String,
+    /// GET when not written.
+    method: Option<String>,
+    /// Own request headers.
+    headers: Option<BTreeMap<String, HeaderValue>>,
+    /// What a failed call (5xx or no answer) does to the caller; `fail` (with 500) when not written.
+    on_error: Option<OnError>,
+    /// The application's own timeout of each try.
+    timeout: Option<Duration>,
+    /// The application's own retries, above those of its proxy.
+    retries: Option<Retries>,
+}
+
+/// Retries that an application or client library makes itself, after a 5xx, a gRPC error or no answer.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Retries {
+    /// Tries beyond the first.
+    #[schemars(range(max = 1000))]
+    attempts: u32,
+    /// Pause before each of them; none when not written.
+    backoff: Option<Distribution>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum OnError {
+    Word(OnErrorWord),
+    Status(FailWith),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum OnErrorWord {
+    Fail,
+    Ignore,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct FailWith {
+    /// Status of the caller's own answer.
+    #[schemars(range(min = 200, max = 599))]
+    fail: u16,
+}

@@ -1,0 +1,29 @@
+//! The parts of a Scenario.
+
+use schemars::JsonSchema;
+
+use super::length::Duration;
+use super::load::Load;
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ScenarioSpec {
+    /// Files and folders of manifests, relative to this document.
+    manifests: Option<Vec<String>>,
+    /// File of the Model; the Model in the same file, or stated defaults, when not written.
+    model: Option<String>,
+    /// Istio release in quotes, for example `"1.30"`.
+    istio_version: Option<String>,
+    /// How long load is offered. May be left out when every load stops by `requests`.
+    duration: Option<Duration>,
+    /// Time before counting begins; part of the duration. 0s when not written.
+    warm_up: Option<Duration>,
+    /// Which luck; 1 when not written.
+    seed: Option<u64>,
+    /// Independent repetitions; 1 when not written.
+    #[schemars(range(min = 1, max = 10000))]
+    replications: Option<u32>,
+    /// Sources of requests.
+    #[schemars(length(min = 1))]
+    load: Vec<Load>,
+}
