@@ -19,11 +19,13 @@ mod calendar;
 pub mod distribution;
 mod heap;
 pub mod queue;
+pub mod rate_curve;
 pub mod rng;
 pub mod run;
 mod timers;
 
 pub use distribution::{Distribution, Sampler};
 pub use queue::{LaneId, Queue, TimerId};
+pub use rate_curve::RateCurve;
 pub use rng::{Draws, Seed};
 pub use run::{Model, Stop, run_until};

@@ -2,32 +2,39 @@
 
 use super::event::{Event, Kind};
 use super::plan::{DrawnValue, NIL};
-use super::world::{Parent, State, World};
+use super::world::{LoadState, Parent, State, World};
 use crate::config::scenario::{ArrivalKind, LoadStyle};
 use crate::data_plane::Trail;
-use crate::engine::{Draws, Queue};
+use crate::engine::{Draws, Queue, RateCurve};
 use crate::units::{SimDuration, SimTime};
 
 impl<T: Trail> World<'_, T> {
     /// When an open load's next request comes; `None` when it has sent all.
-    pub(super) fn next_arrival(&self, load: u32, after: SimTime) -> Option<SimTime> {
-        let state = &self.loads[load as usize];
-        let LoadStyle::Open { rate, arrivals, .. } = &self.plan.loads[load as usize].style else {
+    pub(super) fn next_arrival(&mut self, load: u32, after: SimTime) -> Option<SimTime> {
+        let state = &mut self.loads[load as usize];
+        let plan = &self.plan.loads[load as usize];
+        let LoadStyle::Open { rate, arrivals, .. } = &plan.style else {
             return None;
         };
-        if rate.is_zero() || state.sent >= state.limit {
+        if state.sent >= state.limit {
             return None;
         }
-        let mean_ns = 1e9 / rate.as_f64();
         let gap = match arrivals {
-            ArrivalKind::Constant => mean_ns,
+            ArrivalKind::Constant => 1.0,
             ArrivalKind::Poisson => {
                 let u = Draws::of(state.key ^ self.keys.gap, state.sent).unit();
-                -libm::log(u) * mean_ns
+                -libm::log(u)
             }
         };
-        let at = after.after(SimDuration::from_ns((gap + 0.5) as u64));
-        (at < self.load_end).then_some(at)
+        let at = match &plan.curve {
+            Some(curve) => along(curve, plan.start, state, gap)?,
+            None if rate.is_zero() => return None,
+            None => {
+                let mean_ns = 1e9 / rate.as_f64();
+                after.after(SimDuration::from_ns((gap * mean_ns + 0.5) as u64))
+            }
+        };
+        (at < self.load_end.min(plan.stop)).then_some(at)
     }
 
     pub(super) fn on_arrival(&mut self, now: SimTime, load: u32, queue: &mut Queue<Event>) {
@@ -55,7 +62,8 @@ impl<T: Trail> World<'_, T> {
             share,
         } = self.users[user as usize];
         let state = &mut self.loads[load as usize];
-        if sent >= share || state.sent >= state.limit || now >= self.load_end {
+        let end = self.load_end.min(self.plan.loads[load as usize].stop);
+        if sent >= share || state.sent >= state.limit || now >= end {
             return;
         }
         state.sent += 1;
@@ -91,7 +99,8 @@ impl<T: Trail> World<'_, T> {
         if let Some(qps) = qps.filter(|q| !q.is_zero()) {
             // As fortio: each connection keeps its own even pace and catches up when it is late.
             let pace_ns = f64::from(*connections) * 1e9 / qps.as_f64();
-            at = at.max(SimTime::from_ns((pace_ns * sent as f64) as u64));
+            let paced = SimDuration::from_ns((pace_ns * sent as f64) as u64);
+            at = at.max(plan.loads[load as usize].start.after(paced));
         }
         queue.push(at, Event::new(Kind::UserReady, user));
     }
@@ -181,6 +190,15 @@ impl<T: Trail> World<'_, T> {
             pod.reset(now);
         }
     }
+}
+
+/// When the next request of a rate that changes comes, `gap` events of a process with rate one
+/// after the last.
+#[inline(never)]
+fn along(curve: &RateCurve, start: SimTime, state: &mut LoadState, gap: f64) -> Option<SimTime> {
+    state.due += gap;
+    let seconds = curve.when(state.due, &mut state.piece)?;
+    Some(start.after(SimDuration::from_secs_f64(seconds)))
 }
 
 use super::plan::{LoadPlan, MixPlan};

@@ -8,6 +8,7 @@ use super::plan::{
     App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, RepeatPlan, flat_targets,
 };
 use super::resolve::Resolver;
+use super::run::FOREVER;
 use crate::config::scenario::{AppRetries, Model, Scenario, StepSpec, WORKERS_MAX, WorkloadModel};
 use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::http::Headers;
@@ -78,7 +79,10 @@ pub fn prepare(
     let loads: Vec<LoadPlan> = scenario
         .load
         .iter()
-        .filter_map(|load| builder.load(load, &mut routes))
+        .filter_map(|load| {
+            let duration = scenario.duration.unwrap_or(FOREVER);
+            builder.load(load, duration, &mut routes)
+        })
         .collect();
     if scenario.load.is_empty() {
         builder

@@ -8,6 +8,7 @@ use super::plan::{DrawnValue, LoadPlan, MixPlan, NIL};
 use super::resolve::RequestClass;
 use crate::config::scenario::{HeaderValue, Load, LoadSource, LoadStyle};
 use crate::http::Headers;
+use crate::units::{SimDuration, SimTime};
 use crate::xds::{Locality, Name, ProxyKind};
 
 impl Builder<'_> {
@@ -21,7 +22,12 @@ impl Builder<'_> {
     }
 
     /// One load, its kinds of request routed.
-    pub(super) fn load(&mut self, load: &Load, routes: &mut Routes) -> Option<LoadPlan> {
+    pub(super) fn load(
+        &mut self,
+        load: &Load,
+        duration: SimDuration,
+        routes: &mut Routes,
+    ) -> Option<LoadPlan> {
         let (from, pods, workload, outside) = self.load_source(load)?;
         let entries: Vec<(u64, RequestClass, Option<DrawnValue>)> = if load.mix.is_empty() {
             let (class, drawn) = request_class(load, None);
@@ -60,6 +66,20 @@ impl Builder<'_> {
             pods,
             style: load.style.clone(),
             think,
+            curve: load.profile.as_ref().and_then(|profile| {
+                let LoadStyle::Open { rate, .. } = load.style else {
+                    return None;
+                };
+                Some(profile.curve(rate, load.active(duration)))
+            }),
+            start: SimTime::ZERO.after(load.start),
+            stop: (load.stop).map_or(SimTime::MAX, |stop| SimTime::ZERO.after(stop)),
+            between_users: match load.style {
+                LoadStyle::Closed { connections, .. } => {
+                    SimDuration::from_ns(load.ramp_up.ns() / u64::from(connections.max(1)))
+                }
+                LoadStyle::Open { .. } => SimDuration::ZERO,
+            },
             mix_total: mix.iter().map(|m| m.weight).sum(),
             mix,
             timeout: load.timeout,

@@ -12,6 +12,7 @@ use super::build_route::Routes;
 use super::plan::{ActionPlan, LoadPlan, Target};
 use super::resolve::RequestClass;
 use crate::config::scenario::{LoadStyle, StepSpec};
+use crate::engine::RateCurve;
 use crate::http::Headers;
 
 impl Routes {
@@ -118,7 +119,9 @@ impl Routes {
             .iter()
             .map(|load| {
                 let rate = match &load.style {
-                    LoadStyle::Open { rate, .. } => rate.as_f64(),
+                    LoadStyle::Open { rate, .. } => {
+                        (load.curve.as_ref()).map_or(rate.as_f64(), RateCurve::peak)
+                    }
                     LoadStyle::Closed {
                         connections, qps, ..
                     } => qps.map_or(

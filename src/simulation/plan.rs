@@ -13,10 +13,10 @@ use crate::data_plane::header_match::HeaderRules;
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::timeout::StreamLimit;
 use crate::data_plane::{HostSet, LbView};
-use crate::engine::Sampler;
+use crate::engine::{RateCurve, Sampler};
 use crate::http::{Details, Flags, Headers};
 use crate::network::{Distances, Link};
-use crate::units::{Fraction, SimDuration};
+use crate::units::{Fraction, SimDuration, SimTime};
 use crate::workload::Limits;
 use crate::xds::cluster::{HealthCheck, OutlierDetection, PoolSettings, Thresholds};
 use crate::xds::route::{Fault, RetryPolicy};
@@ -81,6 +81,13 @@ pub(crate) struct LoadPlan {
     pub(crate) pods: Vec<u32>,
     pub(crate) style: LoadStyle,
     pub(crate) think: Option<Sampler>,
+    /// The rate of an open load where it changes.
+    pub(crate) curve: Option<RateCurve>,
+    pub(crate) start: SimTime,
+    /// It sends before this.
+    pub(crate) stop: SimTime,
+    /// Pause between the first requests of two users of a closed load.
+    pub(crate) between_users: SimDuration,
     /// Kinds of request; at least one.
     pub(crate) mix: Vec<MixPlan>,
     pub(crate) mix_total: u64,

@@ -256,6 +256,10 @@ pub(super) struct LoadState {
     pub(super) key: u64,
     pub(super) sent: u64,
     pub(super) limit: u64,
+    /// Where a rate that changes has got to: events of a process with rate one, and the piece of
+    /// the curve.
+    pub(super) due: f64,
+    pub(super) piece: usize,
 }
 
 /// Keys of request-bound draws, one per purpose.

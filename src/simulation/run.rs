@@ -15,7 +15,7 @@ use crate::units::{SimDuration, SimTime};
 const DRAIN: SimDuration = SimDuration::from_secs(60);
 
 /// A run without `duration` whose loads never reach their count ends here.
-const FOREVER: SimDuration = SimDuration::from_secs(7 * 24 * 3600);
+pub(super) const FOREVER: SimDuration = SimDuration::from_secs(7 * 24 * 3600);
 
 /// How a run is watched and stopped from outside.
 #[derive(Clone, Copy)]

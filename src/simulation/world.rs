@@ -172,10 +172,11 @@ impl<'p, T: Trail> World<'p, T> {
                 key: self.seed.key("load", &load.name),
                 sent: 0,
                 limit,
+                ..LoadState::default()
             });
             match &load.style {
                 LoadStyle::Open { .. } => {
-                    if let Some(at) = self.next_arrival(index as u32, SimTime::ZERO) {
+                    if let Some(at) = self.next_arrival(index as u32, load.start) {
                         queue.push(at, Event::new(Kind::Arrival, index as u32));
                     }
                 }
@@ -194,7 +195,8 @@ impl<'p, T: Trail> World<'p, T> {
                             sent: 0,
                             share,
                         });
-                        queue.push(SimTime::ZERO, Event::new(Kind::UserReady, id));
+                        let wait = load.between_users.times(u64::from(user));
+                        queue.push(load.start.after(wait), Event::new(Kind::UserReady, id));
                     }
                 }
             }

@@ -31,6 +31,7 @@ mod envoy_filter;
 mod harness;
 mod istio;
 mod layering;
+mod load_profiles;
 mod manifest_fuzz;
 mod manifest_reader;
 mod models;

@@ -243,7 +243,7 @@ fn column_values(text: &str, column: &str, unit_ns: f64) -> Result<Vec<SimDurati
 }
 
 /// Line of a record; the reader's own position is before the blank lines it skips.
-fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+pub(super) fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
     let start = position.map_or(0, |p| p.byte() as usize).min(text.len());
     let (before, after) = text.as_bytes().split_at(start);
     let blank = after.iter().take_while(|b| matches!(b, b'\n' | b'\r'));

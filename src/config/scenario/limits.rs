@@ -1,6 +1,7 @@
 //! What keeps an experiment from ending, or from counting anything: the same rules for a
 //! Scenario document and for flags.
 
+use super::profile::{DAYS_MAX, ProfileShape};
 use super::run::{Load, LoadStyle, Scenario};
 use crate::units::SimDuration;
 
@@ -61,17 +62,52 @@ pub(super) fn end(load: &Load, duration: Option<SimDuration>) -> Option<Objectio
             help: "write `duration` in the scenario, for example `duration: 60s`, or `requests` in the load",
         });
     };
-    let LoadStyle::Open { rate, requests, .. } = &load.style else {
-        return None;
-    };
-    let offered = rate.as_f64() * duration.as_secs_f64();
-    let offered = requests.map_or(offered, |n| offered.min(n as f64));
+    if load.start >= duration {
+        return Some(Objection {
+            code: "TT-LOAD-TIME",
+            what: format!(
+                "load `{}` starts at {}, when the duration of {duration} is over",
+                load.name, load.start
+            ),
+            help: "start it earlier, or make the duration longer",
+        });
+    }
+    let profile = load.profile.as_ref();
+    if let Some(ProfileShape::Daily { period, .. }) = profile.map(|profile| &profile.shape)
+        && duration.as_secs_f64() / period.as_secs_f64() > DAYS_MAX
+    {
+        return Some(Objection {
+            code: "TT-PROFILE",
+            what: format!(
+                "load `{}` has more than {DAYS_MAX} days of {period} in {duration}",
+                load.name
+            ),
+            help: "is the unit of `period` right? It is the length of a day; 24h when not written",
+        });
+    }
+    let offered = load.expected(duration)?;
+    if offered <= 0.0 {
+        return Some(Objection {
+            code: "TT-PROFILE",
+            what: format!("load `{}` never sends: its rate stays at zero", load.name),
+            help: "give it a `rate`, or a stage with a `target`",
+        });
+    }
     (offered > REQUESTS_MAX as f64).then(|| Objection {
         code: "TT-TOO-MUCH",
         what: format!(
-            "load `{}` would send {offered:.0} requests ({rate} for {duration}); that does not finish",
-            load.name
+            "load `{}` would send {offered:.0} requests ({} for {duration}); that does not finish",
+            load.name,
+            pace(load)
         ),
         help: "lower the rate or the duration; more than two thousand million requests are refused",
     })
+}
+
+/// How fast a load sends, in words.
+fn pace(load: &Load) -> String {
+    match (&load.style, &load.profile) {
+        (LoadStyle::Open { rate, .. }, None) => rate.to_string(),
+        _ => "its profile".to_owned(),
+    }
 }

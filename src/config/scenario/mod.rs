@@ -8,8 +8,10 @@
 mod lengths;
 mod limits;
 mod model;
+mod profile;
 mod read_load;
 mod read_model;
+mod read_profile;
 mod read_scenario;
 mod reader;
 mod run;
@@ -24,6 +26,7 @@ pub use model::{
     AppError, AppRetries, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair,
     OnError, StepSpec, WorkloadModel,
 };
+pub use profile::{Course, Profile, ProfileShape, Spike, Stage};
 pub(crate) use read_model::WORKERS_MAX;
 pub use read_model::decode_model;
 pub use read_scenario::decode_scenario;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::lengths::{Files, LENGTH_MAX, distribution};
-use super::limits::{CONNECTIONS_MAX, REQUESTS_MAX};
+use super::limits::{CONNECTIONS_MAX, DURATION_MAX, REQUESTS_MAX};
+use super::profile::{Profile, ProfileShape};
 use super::read_model::app_retries;
+use super::read_profile::profile;
 use super::reader::{Fields, Report};
 use super::run::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, MixEntry};
 use crate::http::Url;
@@ -19,11 +21,15 @@ pub(super) const LOAD_FIELDS: &[&str] = &[
     "method",
     "headers",
     "rate",
+    "profile",
     "arrivals",
     "connections",
     "requests",
     "qps",
     "think",
+    "rampUp",
+    "start",
+    "stop",
     "timeout",
     "retries",
     "mix",
@@ -66,6 +72,23 @@ pub(super) fn load(
         .get("retries")
         .and_then(|n| app_retries(report, n, files));
     let style = style(report, fields, files);
+    let [start, ramp_up] = ["start", "rampUp"].map(|name| {
+        let written = fields.get(name);
+        let read = written.and_then(|n| report.duration(n, DURATION_MAX));
+        read.unwrap_or_default()
+    });
+    let mut stop = fields
+        .get("stop")
+        .and_then(|n| report.duration(n, DURATION_MAX));
+    if let Some(node) = fields.get("stop")
+        && stop.is_some_and(|stop| stop <= start)
+    {
+        let what = "`stop` is not after `start`: the load would never send".to_owned();
+        let help = "both count from the beginning of the run";
+        report.error("TT-LOAD-TIME", node, what, help);
+        stop = None;
+    }
+    let (style, profile) = style?;
     Some(Load {
         name,
         from: from?,
@@ -73,7 +96,11 @@ pub(super) fn load(
         method: method.unwrap_or_else(|| "GET".into()),
         headers,
         mix,
-        style: style?,
+        style,
+        profile,
+        start,
+        stop,
+        ramp_up,
         timeout,
         retries,
         origin: report.origin(node),
@@ -110,11 +137,35 @@ fn source(report: &mut Report, node: &Node) -> Option<LoadSource> {
     })
 }
 
-fn style(report: &mut Report, fields: Fields<'_>, files: Files<'_>) -> Option<LoadStyle> {
+fn style(
+    report: &mut Report,
+    fields: Fields<'_>,
+    files: Files<'_>,
+) -> Option<(LoadStyle, Option<Profile>)> {
     let requests = fields
         .get("requests")
         .and_then(|n| report.count(n, 1, REQUESTS_MAX));
+    let profile = match fields.get("profile") {
+        Some(node) if fields.get("connections").is_none() => Some(profile(report, node, files)?),
+        _ => None,
+    };
+    let shape = profile.as_ref().map(|profile| &profile.shape);
+    if let (Some(ProfileShape::Points(_)), Some(node)) = (shape, fields.get("rate")) {
+        let what = "`rate` and a file of rates exclude each other".to_owned();
+        report.error("TT-LOAD-PACING", node, what, "the file gives the rates");
+        return None;
+    }
     match (fields.get("rate"), fields.get("connections")) {
+        // A file needs no other rate, and stages may begin at none, as k6's do.
+        (None, None)
+            if matches!(
+                shape,
+                Some(ProfileShape::Points(_) | ProfileShape::Stages(_))
+            ) =>
+        {
+            misplaced(report, fields, &["qps", "think", "rampUp"], "connections");
+            Some((open(report, fields, Rate::default(), requests), profile))
+        }
         (Some(_), Some(both)) => {
             let what = "`rate` and `connections` exclude each other: requests come at a rate, or when the last was answered".to_owned();
             report.error("TT-LOAD-PACING", both, what, PACING_HELP);
@@ -126,20 +177,17 @@ fn style(report: &mut Report, fields: Fields<'_>, files: Files<'_>) -> Option<Lo
             None
         }
         (Some(rate), None) => {
-            misplaced(report, fields, &["qps", "think"], "connections");
-            let kinds = [
-                ("poisson", ArrivalKind::Poisson),
-                ("constant", ArrivalKind::Constant),
-            ];
-            let arrivals = fields.get("arrivals").and_then(|n| report.word(n, &kinds));
-            Some(LoadStyle::Open {
-                rate: positive_rate(report, rate)?,
-                arrivals: arrivals.unwrap_or_default(),
-                requests,
-            })
+            misplaced(report, fields, &["qps", "think", "rampUp"], "connections");
+            let rate = if matches!(shape, Some(ProfileShape::Stages(_))) {
+                report.parsed(rate, "TT-RATE")
+            } else {
+                positive_rate(report, rate)
+            };
+            let rate = rate?;
+            Some((open(report, fields, rate, requests), profile))
         }
         (None, Some(connections)) => {
-            misplaced(report, fields, &["arrivals"], "rate");
+            misplaced(report, fields, &["arrivals", "profile"], "rate");
             let qps = match fields.get("qps") {
                 // fortio's spelling of "as fast as it goes".
                 Some(node) if node.value == Value::Integer(0) => None,
@@ -148,13 +196,27 @@ fn style(report: &mut Report, fields: Fields<'_>, files: Files<'_>) -> Option<Lo
             };
             let think = fields.get("think");
             let think = think.and_then(|n| distribution(report, n, files));
-            Some(LoadStyle::Closed {
+            let style = LoadStyle::Closed {
                 connections: report.count32(connections, 1, CONNECTIONS_MAX)?,
                 requests,
                 qps,
                 think,
-            })
+            };
+            Some((style, None))
         }
+    }
+}
+
+fn open(report: &mut Report, fields: Fields<'_>, rate: Rate, requests: Option<u64>) -> LoadStyle {
+    let kinds = [
+        ("poisson", ArrivalKind::Poisson),
+        ("constant", ArrivalKind::Constant),
+    ];
+    let arrivals = fields.get("arrivals").and_then(|n| report.word(n, &kinds));
+    LoadStyle::Open {
+        rate,
+        arrivals: arrivals.unwrap_or_default(),
+        requests,
     }
 }
 

@@ -1,5 +1,6 @@
 //! `Scenario`: one experiment.
 
+use super::profile::Profile;
 use crate::engine::Distribution;
 use crate::http::Url;
 use crate::units::{Origin, Rate, SimDuration};
@@ -47,12 +48,42 @@ pub struct Load {
     pub mix: Vec<MixEntry>,
     /// How requests are paced.
     pub style: LoadStyle,
+    /// How the rate of an open load changes; `None`: it does not.
+    pub profile: Option<Profile>,
+    /// When it begins to send.
+    pub start: SimDuration,
+    /// When it stops; `None`: at the end of the duration.
+    pub stop: Option<SimDuration>,
+    /// Closed loop: the users begin one after the other within this time.
+    pub ramp_up: SimDuration,
     /// The client's own timeout of each try.
     pub timeout: Option<SimDuration>,
     /// The client's own retries, above those of its proxy.
     pub retries: Option<super::AppRetries>,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl Load {
+    /// How long it sends in a run of this duration.
+    pub fn active(&self, duration: SimDuration) -> SimDuration {
+        let stop = self.stop.map_or(duration, |stop| stop.min(duration));
+        SimDuration::from_ns(stop.ns().saturating_sub(self.start.ns()))
+    }
+
+    /// Requests that an open load is expected to send in a run of this duration; `None` of a
+    /// closed one.
+    pub fn expected(&self, duration: SimDuration) -> Option<f64> {
+        let LoadStyle::Open { rate, requests, .. } = &self.style else {
+            return None;
+        };
+        let active = self.active(duration);
+        let offered = match &self.profile {
+            Some(profile) => profile.curve(*rate, active).expected(active.as_secs_f64()),
+            None => rate.as_f64() * active.as_secs_f64(),
+        };
+        Some(requests.map_or(offered, |n| offered.min(n as f64)))
+    }
 }
 
 /// Who calls.

@@ -9,6 +9,7 @@ mod call;
 mod length;
 mod load;
 mod model;
+mod profile;
 mod scenario;
 mod value;
 

@@ -343,6 +343,46 @@ load:
 }
 
 #[test]
+fn every_mistake_of_a_profile_is_reported_at_its_line() {
+    let (_, complaints) = scenario(
+        "duration: 10s
+load:
+- {name: a, from: p/curl, url: http://x, connections: 1, profile: {}}
+- {name: b, from: p/curl, url: http://x, rate: 1/s, profile: {}}
+- {name: c, from: p/curl, url: http://x, rate: 1/s, profile: {stages: [], spikes: [{at: 1s, factor: 2}]}}
+- {name: d, from: p/curl, url: http://x, rate: 1/s, profile: {stages: [{duration: 1s, target: 1/s, rate: 1/s}]}}
+- {name: e, from: p/curl, url: http://x, rate: 1/s, profile: {daily: {amplitude: 120%, peek: 1h}, stages: [{duration: 1s}]}}
+- {name: f, from: p/curl, url: http://x, rate: 1/s, profile: {daily: {amplitude: 120%, peek: 1h}}}
+- {name: g, from: p/curl, url: http://x, rate: 1/s, profile: {csv: {file: latencies.csv, time: at, rate: ms}}}
+- {name: h, from: p/curl, url: http://x, profile: {csv: {file: latencies.csv}}}
+- {name: i, from: p/curl, url: http://x, profile: {stages: [{duration: 5s}]}}
+- {name: j, from: p/curl, url: http://x, rate: 1/s, start: 10s}
+- {name: k, from: p/curl, url: http://x, rate: 1/s, start: 5s, stop: 5s, rampUp: 1s}
+- {name: l, from: p/curl, url: http://x, rate: 1/s, profile: {daily: {amplitude: 50%, period: 24us}}}",
+    );
+    check(
+        &complaints,
+        &[
+            "3 TT-LOAD-PACING `profile` goes with `rate` only",
+            "4 TT-PROFILE a profile has `stages`, `daily`, `csv` or `spikes`",
+            "5 TT-PROFILE `stages` has no stages",
+            "5 TT-MISSING-FIELD `duration` is missing",
+            "6 TT-PROFILE `target` and `rate` exclude each other",
+            "7 TT-PROFILE `stages` and `daily` exclude each other",
+            "8 TT-UNKNOWN-FIELD `peek` is not a field of daily",
+            "8 TT-PROFILE `120%` is not between",
+            "9 TT-LOAD-PACING `rate` and a file of rates exclude each other",
+            "10 TT-CSV `latencies.csv`: there is no column `time`; it has at, ms",
+            "11 TT-PROFILE load `i` never sends",
+            "12 TT-LOAD-TIME load `j` starts at 10s",
+            "13 TT-LOAD-PACING `rampUp` goes with `connections` only",
+            "13 TT-LOAD-TIME `stop` is not after `start`",
+            "14 TT-PROFILE load `l` has more than 10000 days of 24us",
+        ],
+    );
+}
+
+#[test]
 fn a_load_has_to_end_by_time_or_by_count() {
     let load = "from: p/curl, url: 'http://x', connections: 5";
     let (_, endless) = scenario(&format!("load: [{{{load}}}]"));
@@ -375,6 +415,11 @@ fn the_schemas_have_the_fields_the_decoder_reads() {
         (&scenario, "ScenarioSpec", read_scenario::SCENARIO_FIELDS),
         (&scenario, "Load", read_load::LOAD_FIELDS),
         (&scenario, "MixEntry", read_load::MIX_FIELDS),
+        (&scenario, "Profile", read_profile::PROFILE_FIELDS),
+        (&scenario, "Stage", read_profile::STAGE_FIELDS),
+        (&scenario, "Daily", read_profile::DAILY_FIELDS),
+        (&scenario, "Spike", read_profile::SPIKE_FIELDS),
+        (&scenario, "Rates", read_profile::RATES_FIELDS),
     ];
     for (schema, definition, fields) in cases {
         let mut fields: Vec<String> = fields.iter().map(|f| (*f).to_owned()).collect();

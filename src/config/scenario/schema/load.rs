@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 
 use super::call::Retries;
 use super::length::{Distribution, Duration};
+use super::profile::Profile;
 use super::value::{HeaderValue, TextOrNumber};
 
 /// A source of requests: open (`rate`) or closed (`connections`).
@@ -24,6 +25,8 @@ pub(super) struct Load {
     headers: Option<BTreeMap<String, HeaderValue>>,
     /// Open loop: mean rate over all pods of the caller, for example `200/s`.
     rate: Option<TextOrNumber>,
+    /// Open loop: how the rate changes over time, counted from `start`.
+    profile: Option<Profile>,
     /// Open loop: spacing; poisson when not written.
     arrivals: Option<Arrivals>,
     /// Closed loop: users, each of whom sends the next request when the last is answered.
@@ -36,6 +39,12 @@ pub(super) struct Load {
     qps: Option<TextOrNumber>,
     /// Closed loop: pause before the next request.
     think: Option<Distribution>,
+    /// Closed loop: the users begin one after the other within this time; all at once when not written.
+    ramp_up: Option<Duration>,
+    /// When it begins, after the beginning of the run; 0s when not written.
+    start: Option<Duration>,
+    /// When it stops; at the end of the duration when not written.
+    stop: Option<Duration>,
     /// The client's own timeout of each try.
     timeout: Option<Duration>,
     /// The client's own retries, above those of its proxy.
