@@ -3,6 +3,7 @@
 //! [`Recorder`] counts by id while a run goes on; [`Record`] is the finished result with
 //! names. Sees ids, flags and times, no behaviour.
 
+pub mod app_stats;
 pub mod envoy_stats;
 pub mod histogram;
 pub mod proxy_stats;
@@ -10,6 +11,7 @@ pub mod record;
 pub mod recorder;
 pub mod tally;
 
+pub use app_stats::{AppStat, AppStats};
 pub use envoy_stats::{ClusterStats, Stat};
 pub use histogram::Histogram;
 pub use proxy_stats::{ProxyStat, ProxyStats};

@@ -207,6 +207,8 @@ pub struct WorkloadRecord {
     pub queue_time: Histogram,
     /// Time from arrival at the pod to answer.
     pub latency: Histogram,
+    /// What few applications do (`cache_hits`, `async_calls`, …) → times; none that is zero.
+    pub counts: BTreeMap<String, u64>,
 }
 
 /// Equal windows of virtual time.

@@ -2,6 +2,7 @@
 //! change a run. Names are added when the run is over.
 
 use super::Histogram;
+use super::app_stats::AppStats;
 use super::envoy_stats::ClusterStats;
 use super::proxy_stats::ProxyStats;
 use super::tally::Tally;
@@ -75,6 +76,8 @@ pub struct AppCounts {
     pub served_at_once: u64,
     /// Arrival to answer.
     pub latency: Histogram,
+    /// Caches, asynchronous calls and the like.
+    pub rare: AppStats,
 }
 
 /// One window of one client.

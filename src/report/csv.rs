@@ -6,6 +6,7 @@
 //! | `clients.csv` | load | `client`, `from`, `url`, `started`, `requests`, `errors`, `in_flight`, `requests_per_s`, `error_share` (0–1), `attempts_per_request`, `p50_ms` … `mean_ms`, then half widths of 95 % confidence intervals over replications: `requests_per_s_ci95`, `error_share_ci95`, `attempts_per_request_ci95`, `p50_ms_ci95` … `p999_ms_ci95`, `mean_ms_ci95` |
 //! | `edges.csv` | caller and called | `from`, `service`, `cluster`, `to`, `requests`, `errors`, `attempts`, `p50_ms` … `mean_ms` |
 //! | `workloads.csv` | workload as a server | `workload`, `pods`, `requests`, `rejected`, `errors`, `utilisation` (0–1), `busy_mean`, `queue_mean`, `queue_max`, `queue_p99_ms`, `p50_ms` … `mean_ms` |
+//! | `applications.csv` | workload and what few applications do (`cache_hits`, `queue_drops`, …) | `workload`, `count`, `value` |
 //! | `clusters.csv` | client workload, cluster and stat | `workload`, `cluster`, `stat`, `value` |
 //! | `endpoints.csv` | pod | `workload`, `pod`, `locality`, `requests`, `ejections` |
 //! | `requests.csv` | request | `replication`, `client`, `number`, `at_s`, `duration_ms`, `status`, `flags`, `details`, `cluster`, `workload`, `pod`, `path`, `attempts` |
@@ -43,6 +44,7 @@ pub fn files(record: &Record) -> Vec<(&'static str, String)> {
         ("clients.csv", clients(record)),
         ("edges.csv", edges(record)),
         ("workloads.csv", workloads(record)),
+        ("applications.csv", applications(record)),
         ("clusters.csv", clusters(record)),
         ("endpoints.csv", endpoints(record)),
         ("requests.csv", requests(record)),
@@ -203,6 +205,14 @@ fn workloads(record: &Record) -> String {
         row
     });
     write(heading.into_iter().chain(LATENCY), rows)
+}
+
+fn applications(record: &Record) -> String {
+    let rows = record.workloads.iter().flat_map(|w| {
+        let counts = w.counts.iter();
+        counts.map(|(name, value)| vec![w.name.clone(), name.clone(), value.to_string()])
+    });
+    write(["workload", "count", "value"].into_iter(), rows)
 }
 
 fn clusters(record: &Record) -> String {

@@ -214,6 +214,9 @@ pub struct Edge {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Workload {
+    /// What few applications do (`cache_hits`, `cache_misses`, `async_calls`, `calls_skipped`, `queue_drops`) → times; absent when there is none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
     /// `namespace/name`.
     pub name: String,
     /// Pods.
@@ -431,6 +434,7 @@ impl From<&EdgeRecord> for Edge {
 impl From<&WorkloadRecord> for Workload {
     fn from(workload: &WorkloadRecord) -> Self {
         Self {
+            counts: workload.counts.clone(),
             name: workload.name.clone(),
             pods: workload.pods,
             requests: workload.requests,

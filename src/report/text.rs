@@ -31,6 +31,7 @@ pub fn render(record: &Record) -> String {
     mesh::edges(&mut out, record);
     mesh::clusters(&mut out, record);
     mesh::workloads(&mut out, record);
+    mesh::applications(&mut out, record);
     mesh::pods(&mut out, record);
     notes(&mut out, "Assumed", &record.assumed);
     notes(&mut out, "Warnings", &record.warnings);

@@ -86,7 +86,8 @@ impl<T: Trail> World<'_, T> {
                 queue.cancel(app_timer);
                 self.free_call(id);
                 let again = is_failure(status) && self.call_again(now, id, attempt, number, queue);
-                if !again {
+                // Nobody waits for an asynchronous call.
+                if !again && attempt != NIL {
                     self.call_returned(now, attempt, number_of(number), status, queue);
                 }
             }

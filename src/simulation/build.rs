@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::build_route::Routes;
 use super::plan::{
-    App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, RepeatPlan, flat_targets,
+    App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, RareCall, RepeatPlan, flat_targets,
 };
 use super::resolve::Resolver;
 use super::run::FOREVER;
@@ -181,6 +181,7 @@ impl<'a> Builder<'a> {
         let mut calls = Vec::new();
         let mut call_retries = Vec::new();
         let mut steps = Vec::new();
+        let mut rare_calls = Vec::new();
         for step in &behaviour.calls {
             let specs = match step {
                 StepSpec::Call(call) => std::slice::from_ref(call),
@@ -191,7 +192,15 @@ impl<'a> Builder<'a> {
                 timeout: c.timeout,
             }));
             call_retries.extend(specs.iter().map(|c| repeat_plan(c.retries.as_ref())));
+            rare_calls.extend(specs.iter().map(|c| RareCall {
+                probability: c.probability,
+                hit_rate: c.cache_hit_rate,
+                is_async: c.is_async,
+            }));
             steps.push(calls.len() as u32);
+        }
+        if rare_calls.iter().all(|c| *c == RareCall::default()) {
+            rare_calls.clear();
         }
         App {
             name: name.to_owned(),
@@ -207,6 +216,7 @@ impl<'a> Builder<'a> {
             steps,
             calls,
             call_retries,
+            rare_calls,
             pods: Vec::new(),
             is_assumed: written.is_none(),
             is_external: false,

@@ -23,6 +23,7 @@ mod hedging;
 mod inbound_retry;
 mod outcome;
 mod plan;
+mod rare_calls;
 mod records;
 mod request;
 pub mod resolve;

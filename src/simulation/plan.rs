@@ -146,6 +146,8 @@ pub(crate) struct App {
     pub(crate) calls: Vec<CallPlan>,
     /// The application's own retries of those calls; empty when none is retried.
     pub(crate) call_retries: Vec<Option<RepeatPlan>>,
+    /// What is not usual about those calls; empty when nothing is.
+    pub(crate) rare_calls: Vec<RareCall>,
     pub(crate) pods: Vec<u32>,
     /// Written in the Model, or assumed.
     pub(crate) is_assumed: bool,
@@ -165,6 +167,17 @@ impl App {
 pub(crate) struct CallPlan {
     pub(crate) on_error: OnError,
     pub(crate) timeout: Option<SimDuration>,
+}
+
+/// What few calls have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RareCall {
+    /// Made for this share of requests.
+    pub(crate) probability: Option<Fraction>,
+    /// A cache has the answer for this share.
+    pub(crate) hit_rate: Option<Fraction>,
+    /// Nobody waits for it.
+    pub(crate) is_async: bool,
 }
 
 /// Retries that an application makes itself.

@@ -21,8 +21,8 @@ pub(super) const TRIED_MAX: usize = 16;
 pub(super) enum Parent {
     /// A load; `user` is `NIL` for open loops.
     Root { load: u32, user: u32 },
-    /// The application of an attempt, with the number of the call and which of the application's
-    /// own tries it is (`app_retry.rs`).
+    /// The application of an attempt (`NIL`: it does not wait), with the number of the call and
+    /// which of the application's own tries it is (`app_retry.rs`).
     Attempt { attempt: u32, call: u32 },
     /// Nobody: a mirrored copy.
     Shadow,
@@ -284,6 +284,8 @@ pub(super) struct Keys {
     pub(super) attempt: u64,
     pub(super) again: u64,
     pub(super) filter: u64,
+    pub(super) chance: u64,
+    pub(super) cache: u64,
 }
 
 impl Keys {
@@ -307,6 +309,8 @@ impl Keys {
             think: key("think"),
             child: key("call"),
             filter: key("http-filter"),
+            chance: key("call-chance"),
+            cache: key("cache"),
             attempt: key("try"),
             again: key("application-retry"),
         }

@@ -144,42 +144,56 @@ impl<T: Trail> World<'_, T> {
         attempt.step += 1;
         let begin = if step == 0 { 0 } else { app.steps[step - 1] };
         let end = app.steps[step];
-        attempt.outstanding = end - begin;
         if begin == end {
             self.next_step(now, id, queue);
             return;
         }
-        let children = plan.targets[attempt.target as usize].children;
+        if !app.rare_calls.is_empty() {
+            self.rare_step(now, id, (begin, end), queue);
+            return;
+        }
+        attempt.outstanding = end - begin;
         let Attempt {
             pod,
+            app,
+            target,
             key,
             drawn,
             prefix,
             ..
         } = *attempt;
-        let app_id = attempt.app as usize;
-        for number in begin..end {
-            let route = plan.children[(children + number) as usize];
-            let key = Self::draws(key ^ u64::from(number + 1), self.keys.child).next_u64();
-            let call = self.create_call(
-                now,
-                route,
-                pod,
-                Parent::Attempt {
-                    attempt: id,
-                    call: number,
-                },
-                key,
-                None,
-            );
-            self.calls[call as usize].drawn = drawn;
-            self.calls[call as usize].prefix = prefix;
-            if let Some(lane) = self.call_lanes[app_id][number as usize] {
-                self.calls[call as usize].app_timer =
-                    queue.arm(lane, Event::new(Kind::ApplicationTimedOut, call));
-            }
-            self.enter_proxy(now, call, queue);
+        for call in begin..end {
+            let parent = Parent::Attempt { attempt: id, call };
+            self.start_call(now, (app, pod, target), (key, drawn, prefix), parent, queue);
         }
+    }
+
+    /// One call of an application: `server` is its workload, its pod and what it is to that
+    /// (`target`), `luck` the key of its request and the header that was drawn for it.
+    #[inline(always)]
+    pub(super) fn start_call(
+        &mut self,
+        now: SimTime,
+        (app, pod, target): (u32, u32, u32),
+        (key, drawn, prefix): (u64, u64, u32),
+        parent: Parent,
+        queue: &mut Queue<Event>,
+    ) {
+        let plan = self.plan;
+        let Parent::Attempt { call: number, .. } = parent else {
+            return;
+        };
+        let children = plan.targets[target as usize].children;
+        let route = plan.children[(children + number) as usize];
+        let key = Self::draws(key ^ u64::from(number + 1), self.keys.child).next_u64();
+        let call = self.create_call(now, route, pod, parent, key, None);
+        self.calls[call as usize].drawn = drawn;
+        self.calls[call as usize].prefix = prefix;
+        if let Some(lane) = self.call_lanes[app as usize][number as usize] {
+            self.calls[call as usize].app_timer =
+                queue.arm(lane, Event::new(Kind::ApplicationTimedOut, call));
+        }
+        self.enter_proxy(now, call, queue);
     }
 
     /// The application answers (or closes the connection): its slot is free.

@@ -1,6 +1,7 @@
 //! Applications that call others: order, failures, timeouts, and headers that travel along.
 
 use towtank::observe::Record;
+use towtank::units::SimDuration;
 
 use crate::runs_support::{load, millis, outcomes};
 use crate::theory_support::Mesh;
@@ -151,4 +152,91 @@ fn a_drawn_header_finds_the_same_pods_when_the_client_has_left() {
         .map(|(a, b)| a.abs_diff(*b))
         .sum();
     assert!(total > 900 && apart < 10, "{:?} {:?}", patient.1, hasty.1);
+}
+
+/// Requests that `quick` got for 10,000 at its caller, and what the caller counted.
+fn of_ten_thousand(calls: &str) -> (u64, Record) {
+    let record = calling(calls)
+        .case(&load("connections: 1, requests: 10000"))
+        .run();
+    (served(&record, "t/quick"), record)
+}
+
+fn counted(record: &Record, name: &str) -> u64 {
+    let server = record.workloads.iter().find(|w| w.name == "t/server");
+    let counts = &server.expect("it served").counts;
+    counts.get(name).copied().unwrap_or(0)
+}
+
+/// Within five standard errors of a share of 10,000.
+fn is_share(count: u64, share: f64) -> bool {
+    let error = 5.0 * (10_000.0 * share * (1.0 - share)).sqrt();
+    (count as f64 - 10_000.0 * share).abs() <= error
+}
+
+#[test]
+fn chance_leaves_calls_out() {
+    let (quick, record) =
+        of_ten_thousand("[{url: 'http://quick:8080/', probability: 30%, onError: ignore}]");
+    assert!(is_share(quick, 0.3), "{quick}");
+    assert_eq!(counted(&record, "calls_skipped"), 10_000 - quick);
+    assert_eq!(record.clients[0].statuses["200"], 10_000);
+}
+
+#[test]
+fn a_cache_with_nine_hits_of_ten_makes_a_tenth_of_the_calls() {
+    let cached = "{url: 'http://quick:8080/', cache: {hitRate: 90%}}";
+    let (quick, record) = of_ten_thousand(&format!("[{cached}]"));
+    assert!(is_share(quick, 0.1), "{quick}");
+    assert_eq!(counted(&record, "cache_misses"), quick);
+    assert_eq!(counted(&record, "cache_hits"), 10_000 - quick);
+    // A hit takes no time, a miss 5 ms.
+    let latency = &record.clients[0].latency;
+    assert_eq!(
+        (latency.quantile(0.5).ns() / 100_000, latency.max()),
+        (10, SimDuration::from_ms(6))
+    );
+    // Two caches of one step have luck of their own.
+    let (both, _) = of_ten_thousand(&format!("[{{parallel: [{cached}, {cached}]}}]"));
+    assert!(both.abs_diff(2000) < 250, "{both}");
+}
+
+#[test]
+fn calls_are_made_several_times_in_a_row_or_at_once() {
+    let row = "[{url: 'http://quick:8080/', times: 3}]";
+    assert_eq!(answer(row), (200, 16, 3));
+    let fan_out = "[{parallel: [{url: 'http://quick:8080/', times: 3}]}]";
+    assert_eq!(answer(fan_out), (200, 6, 3));
+}
+
+#[test]
+fn nobody_waits_for_an_asynchronous_call() {
+    let calls = "[{url: 'http://broken:8080/', async: true}, {parallel: [{url: 'http://slow:8080/', async: true, retries: {attempts: 1}}, 'http://quick:8080/']}]";
+    let record = calling(calls)
+        .case("duration: 10s, load: [{name: load, from: t/client, url: 'http://server:8080/', connections: 1, requests: 10, think: 50ms}]")
+        .run();
+    assert_eq!(record.clients[0].statuses["200"], 10);
+    assert_eq!(millis(&record.requests[0]), 6, "only `quick` is waited for");
+    assert_eq!(counted(&record, "async_calls"), 20);
+    assert!(served(&record, "t/broken") >= 10);
+    assert_eq!(served(&record, "t/quick"), 10);
+    assert!(served(&record, "t/slow") >= 9);
+}
+
+#[test]
+fn an_asynchronous_call_holds_no_slot_of_its_caller() {
+    let calls = |kind: &str| format!("[{{url: 'http://slow:8080/'{kind}}}]");
+    let utilisation = |calls: &str| {
+        let record = calling(calls)
+            .case("duration: 20s, load: [{name: load, from: t/client, url: 'http://server:8080/', rate: 100/s}]")
+            .run();
+        let server = record.workloads.iter().find(|w| w.name == "t/server");
+        server.expect("it served").busy_mean
+    };
+    let (waiting, alone) = (
+        utilisation(&calls("")),
+        utilisation(&calls(", async: true")),
+    );
+    assert!((waiting - 2.1).abs() < 0.3, "{waiting}: 100/s for 21 ms");
+    assert!((alone - 0.1).abs() < 0.02, "{alone}: 100/s for 1 ms");
 }

@@ -9,6 +9,7 @@ mod lengths;
 mod limits;
 mod model;
 mod profile;
+mod read_call;
 mod read_load;
 mod read_model;
 mod read_profile;

@@ -191,6 +191,12 @@ pub struct CallSpec {
     pub timeout: Option<SimDuration>,
     /// The application's own retries, above those of its proxy.
     pub retries: Option<AppRetries>,
+    /// Made for this share of requests; `None`: always.
+    pub probability: Option<Fraction>,
+    /// A cache has the answer for this share of the calls, which are then not made.
+    pub cache_hit_rate: Option<Fraction>,
+    /// The caller does not wait, and how it ends does not matter.
+    pub is_async: bool,
     /// Where it was written.
     pub origin: Origin,
 }

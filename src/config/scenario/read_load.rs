@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::lengths::{Files, LENGTH_MAX, distribution};
 use super::limits::{CONNECTIONS_MAX, DURATION_MAX, REQUESTS_MAX};
 use super::profile::{Profile, ProfileShape};
-use super::read_model::app_retries;
+use super::read_call::app_retries;
 use super::read_profile::profile;
 use super::reader::{Fields, Report};
 use super::run::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, MixEntry};

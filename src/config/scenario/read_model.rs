@@ -5,16 +5,15 @@
 
 use std::sync::Arc;
 
-use super::lengths::{Files, LENGTH_MAX, distribution};
+use super::lengths::{Files, distribution};
 use super::model::{
-    AppError, AppRetries, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair,
-    OnError, StepSpec, WorkloadModel,
+    AppError, Connections, ErrorKind, Model, NetworkModel, NetworkPair, StepSpec, WorkloadModel,
 };
+use super::read_call::step;
 use super::read_load::headers;
 use super::reader::Report;
 use super::run::HeaderValue;
 use crate::diagnostic::Diagnostic;
-use crate::engine::Distribution;
 use crate::manifest::{Node, Object, Value};
 use crate::units::{Fraction, ObjectId, SimDuration};
 use crate::xds::Name;
@@ -32,17 +31,15 @@ pub(super) const WORKLOAD_FIELDS: &[&str] = &[
     "connections",
     "status",
 ];
-pub(super) const CALL_FIELDS: &[&str] =
-    &["url", "method", "headers", "onError", "timeout", "retries"];
 pub(super) const ERROR_FIELDS: &[&str] = &[
     "status", "grpc", "reset", "hang", "refuse", "headers", "rate",
 ];
 pub(super) const PROXY_FIELDS: &[&str] = &["concurrency", "timerTick"];
 /// The slowest tick a kernel can have (`CONFIG_HZ=100`).
 const TICK_MAX: SimDuration = SimDuration::from_ms(10);
-/// More than any library is set to.
-const APP_RETRIES_MAX: u32 = 1000;
 const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
+/// Calls that one request may cause at its server.
+const CALLS_MAX: usize = 10_000;
 /// More worker threads than any machine has.
 pub(crate) const WORKERS_MAX: u32 = 256;
 
@@ -184,9 +181,17 @@ fn workload(
     }
     if let Some(node) = fields.get("calls") {
         let steps = report.list(Some(node), "calls").iter();
-        read.calls = (steps)
-            .filter_map(|item| step(report, item, files))
-            .collect();
+        read.calls = steps.flat_map(|item| step(report, item, files)).collect();
+        let calls = read.calls.iter().map(|step| match step {
+            StepSpec::Call(_) => 1,
+            StepSpec::Parallel(calls) => calls.len(),
+        });
+        let calls: usize = calls.sum();
+        if calls > CALLS_MAX {
+            let what = format!("{calls} calls for one request are more than {CALLS_MAX}");
+            report.error("TT-CALL", node, what, "lower `times`");
+            read.calls.clear();
+        }
     }
     if let Some(node) = fields.get("propagate") {
         let names = report.list(Some(node), "header names").iter();
@@ -299,84 +304,4 @@ fn response_headers(
         }
     });
     Some(plain.collect())
-}
-
-/// The application's own retries.
-pub(super) fn app_retries(
-    report: &mut Report,
-    node: &Node,
-    files: Files<'_>,
-) -> Option<AppRetries> {
-    let fields = report.fields(node, "retries", &["attempts", "backoff"]);
-    let help = "write for example `{attempts: 2, backoff: 100ms}`";
-    let attempts = fields.need(report, "attempts", help)?;
-    let attempts = report.count32(attempts, 0, APP_RETRIES_MAX);
-    let backoff = match fields.get("backoff") {
-        Some(node) => distribution(report, node, files)?,
-        None => Distribution::Constant(SimDuration::ZERO),
-    };
-    Some(AppRetries {
-        attempts: attempts?,
-        backoff,
-    })
-}
-
-fn step(report: &mut Report, node: &Node, files: Files<'_>) -> Option<StepSpec> {
-    let Some(parallel) = node.get("parallel") else {
-        return call(report, node, files).map(StepSpec::Call);
-    };
-    report.fields(node, "a parallel step", &["parallel"]);
-    let items = report.list(Some(parallel), "calls");
-    if items.is_empty() {
-        let what = "`parallel` has no calls".to_owned();
-        report.error("TT-CALL", parallel, what, "");
-    }
-    let calls = (items.iter())
-        .filter_map(|item| call(report, item, files))
-        .collect();
-    Some(StepSpec::Parallel(calls))
-}
-
-fn call(report: &mut Report, node: &Node, files: Files<'_>) -> Option<CallSpec> {
-    let mut read = CallSpec {
-        url: crate::http::Url::parse("http://unknown/").ok()?,
-        method: "GET".into(),
-        headers: Vec::new(),
-        on_error: OnError::Fail(500),
-        timeout: None,
-        retries: None,
-        origin: report.origin(node),
-    };
-    if !matches!(node.value, Value::Mapping(_)) {
-        read.url = report.url(node)?;
-        return Some(read);
-    }
-    let fields = report.fields(node, "a call", CALL_FIELDS);
-    if let Some(node) = fields.get("method") {
-        read.method = report.method(node).unwrap_or(read.method);
-    }
-    read.headers = headers(report, fields.get("headers"));
-    if let Some(node) = fields.get("onError") {
-        read.on_error = on_error(report, node).unwrap_or(read.on_error);
-    }
-    if let Some(node) = fields.get("timeout") {
-        read.timeout = report.timeout(node, LENGTH_MAX);
-    }
-    if let Some(node) = fields.get("retries") {
-        read.retries = app_retries(report, node, files);
-    }
-    let help = "a call is a URL, or a mapping with `url`";
-    let url = fields.need(report, "url", help)?;
-    read.url = report.url(url)?;
-    Some(read)
-}
-
-fn on_error(report: &mut Report, node: &Node) -> Option<OnError> {
-    if matches!(node.value, Value::Mapping(_)) {
-        let fields = report.fields(node, "onError", &["fail"]);
-        let status = report.status(fields.get("fail")?)?;
-        return Some(OnError::Fail(status));
-    }
-    let words = [("fail", OnError::Fail(500)), ("ignore", OnError::Ignore)];
-    report.word(node, &words)
 }

@@ -236,6 +236,57 @@ placement: {shop/a: [//]}",
 }
 
 #[test]
+fn calls_that_are_not_always_made_are_read() {
+    let (read, complaints) = model(
+        "defaults:
+  calls:
+  - {url: http://a, times: 2, probability: 30%}
+  - parallel: [{url: http://b, times: 3, cache: {hitRate: 0.9}}, {url: http://c, async: true}]",
+    );
+    check(&complaints, &[]);
+    let [
+        StepSpec::Call(first),
+        StepSpec::Call(_),
+        StepSpec::Parallel(calls),
+    ] = &read.defaults.calls[..]
+    else {
+        panic!("two calls in a row, then those at once");
+    };
+    assert_eq!(
+        first.probability.map(crate::units::Fraction::ppm),
+        Some(300_000)
+    );
+    assert_eq!(calls.len(), 4);
+    assert_eq!(
+        calls[2].cache_hit_rate.map(crate::units::Fraction::ppm),
+        Some(900_000)
+    );
+    assert!(calls[3].is_async && !calls[2].is_async);
+    let (_, complaints) = model(
+        "defaults:
+  calls:
+  - {url: http://a, times: 0}
+  - {url: http://a, probability: 130%}
+  - {url: http://a, cache: 90%}
+  - {url: http://a, async: true, onError: ignore}
+workloads:
+  shop/a:
+    calls: [{parallel: [{url: http://b, times: 999}, {url: http://b, times: 999}, {url: http://b, times: 999}, {url: http://b, times: 999}, {url: http://b, times: 999}, {url: http://b, times: 999}, {url: http://b, times: 999}, {url: http://b, times: 999}, {url: http://b, times: 999}, {url: http://b, times: 999}, {url: http://b, times: 999}]}]",
+    );
+    check(
+        &complaints,
+        &[
+            "3 TT-NUMBER `0` is not a whole number between 1 and 1000",
+            "4 TT-CALL `130%` is not between 0% and 100%",
+            "5 TT-WRONG-TYPE expected a mapping (cache)",
+            "5 TT-MISSING-FIELD `hitRate` is missing",
+            "6 TT-CALL nobody waits for an `async` call",
+            "9 TT-CALL 10989 calls for one request are more than 10000",
+        ],
+    );
+}
+
+#[test]
 fn a_whole_scenario_is_read() {
     let (read, complaints) = scenario(
         "manifests: [manifests/]
@@ -411,7 +462,8 @@ fn the_schemas_have_the_fields_the_decoder_reads() {
         (&model, "ModelSpec", read_model::MODEL_FIELDS),
         (&model, "Network", read_model::NETWORK_FIELDS),
         (&model, "Workload", read_model::WORKLOAD_FIELDS),
-        (&model, "Call", read_model::CALL_FIELDS),
+        (&model, "Call", read_call::CALL_FIELDS),
+        (&model, "Cache", read_call::CACHE_FIELDS),
         (&scenario, "ScenarioSpec", read_scenario::SCENARIO_FIELDS),
         (&scenario, "Load", read_load::LOAD_FIELDS),
         (&scenario, "MixEntry", read_load::MIX_FIELDS),

@@ -267,6 +267,25 @@ pub(super) fn workloads(out: &mut String, record: &Record) {
     more(out, record.workloads.len());
 }
 
+/// What few applications do, where any does.
+pub(super) fn applications(out: &mut String, record: &Record) {
+    let doing = record.workloads.iter().filter(|w| !w.counts.is_empty());
+    let doing: Vec<_> = doing.collect();
+    if doing.is_empty() {
+        return;
+    }
+    heading(out, "Applications");
+    for workload in doing.iter().take(ROWS_MAX) {
+        let counts = workload.counts.iter();
+        let words =
+            counts.map(|(name, n)| format!("{} {}", count(*n), name.replace('_', "\u{a0}")));
+        let words = words.collect::<Vec<_>>().join(", ");
+        let line = wrap(&words, &format!("  {}  ", workload.name), 4, PAGE);
+        out.push_str(&line.replace('\u{a0}', " "));
+    }
+    more(out, doing.len());
+}
+
 /// Requests per pod, for workloads with several pods or an ejected one.
 pub(super) fn pods(out: &mut String, record: &Record) {
     let mut groups: Vec<&[EndpointRecord]> = record

@@ -159,6 +159,7 @@ pub(super) fn workloads(plan: &Plan, outcomes: &[Outcome]) -> Vec<WorkloadRecord
     let mut all: Vec<WorkloadRecord> = Vec::new();
     for (index, app) in plan.apps.iter().enumerate() {
         let mut total = AppCounts::default();
+        let mut rare = BTreeMap::new();
         let (mut busy, mut waiting, mut most, mut counted) = (0.0_f64, 0.0_f64, 0, 0.0_f64);
         for outcome in outcomes {
             let counts = &outcome.record.apps[index];
@@ -168,6 +169,7 @@ pub(super) fn workloads(plan: &Plan, outcomes: &[Outcome]) -> Vec<WorkloadRecord
             total.queue_time.merge(&counts.queue_time);
             total.queue_time.record_zeros(counts.served_at_once);
             total.latency.merge(&counts.latency);
+            counts.rare.add_to(&mut rare);
             let (b, w, m) = outcome.occupation[index];
             busy += b as f64;
             waiting += w as f64;
@@ -191,6 +193,7 @@ pub(super) fn workloads(plan: &Plan, outcomes: &[Outcome]) -> Vec<WorkloadRecord
             queue_max: most,
             queue_time: total.queue_time,
             latency: total.latency,
+            counts: rare,
         });
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::length::{Distribution, Duration};
-use super::value::HeaderValue;
+use super::value::{HeaderValue, TextOrNumber};
 
 #[derive(JsonSchema)]
 #[schemars(untagged)]
@@ -44,6 +44,23 @@ pub(super) struct Call {
     timeout: Option<Duration>,
     /// The application's own retries, above those of its proxy.
     retries: Option<Retries>,
+    /// So many calls: one after the other, or at once within `parallel`.
+    #[schemars(range(min = 1, max = 1000))]
+    times: Option<u32>,
+    /// Share of requests for which it is made; all when not written.
+    probability: Option<TextOrNumber>,
+    /// A cache in front of it.
+    cache: Option<Cache>,
+    /// The caller does not wait for it, and how it ends does not matter.
+    #[schemars(rename = "async")]
+    is_async: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Cache {
+    /// Share of calls that it answers at once: they are not made.
+    hit_rate: TextOrNumber,
 }
 
 /// Retries that an application or client library makes itself, after a 5xx, a gRPC error or no answer.

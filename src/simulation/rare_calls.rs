@@ -1,0 +1,88 @@
+//! Calls that are not always made, or that nobody waits for: by chance, behind a cache,
+//! asynchronous. Applications without any never come here.
+
+use super::event::Event;
+use super::plan::{NIL, RareCall};
+use super::world::{Attempt, Parent, World};
+use crate::data_plane::Trail;
+use crate::engine::Queue;
+use crate::observe::AppStat;
+use crate::units::SimTime;
+
+/// What becomes of a call of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    No,
+    Awaited,
+    Alone,
+}
+
+impl<T: Trail> World<'_, T> {
+    /// Starts those calls of a step that chance and caches leave; the others are over already.
+    #[inline(never)]
+    pub(super) fn rare_step(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        (begin, end): (u32, u32),
+        queue: &mut Queue<Event>,
+    ) {
+        let made: Vec<Made> = (begin..end).map(|n| self.is_made(id, n)).collect();
+        let awaited = made.iter().filter(|m| **m == Made::Awaited).count() as u32;
+        self.attempts[id as usize].outstanding = awaited;
+        // Calls that nobody waits for may outlive the attempt: what they need is taken before.
+        let Attempt {
+            pod,
+            app,
+            target,
+            key,
+            drawn,
+            prefix,
+            ..
+        } = self.attempts[id as usize];
+        for (number, made) in (begin..end).zip(made) {
+            let attempt = match made {
+                Made::No => continue,
+                Made::Awaited => id,
+                Made::Alone => {
+                    let stats = &mut self.record.apps[app as usize].rare;
+                    stats.inc(AppStat::AsyncCalls);
+                    NIL
+                }
+            };
+            let parent = Parent::Attempt {
+                attempt,
+                call: number,
+            };
+            self.start_call(now, (app, pod, target), (key, drawn, prefix), parent, queue);
+        }
+        if awaited == 0 {
+            self.next_step(now, id, queue);
+        }
+    }
+
+    /// Chance first, then the cache, each with a draw of its own.
+    fn is_made(&mut self, id: u32, number: u32) -> Made {
+        let Attempt { app, key, .. } = self.attempts[id as usize];
+        let plan = &self.plan.apps[app as usize].rare_calls[number as usize];
+        let RareCall {
+            probability,
+            hit_rate,
+            is_async,
+        } = *plan;
+        let key = key ^ u64::from(number + 1);
+        let stats = &mut self.record.apps[app as usize].rare;
+        if probability.is_some_and(|p| !p.hit(Self::draws(key, self.keys.chance).next_u64())) {
+            stats.inc(AppStat::CallsSkipped);
+            return Made::No;
+        }
+        if let Some(rate) = hit_rate {
+            if rate.hit(Self::draws(key, self.keys.cache).next_u64()) {
+                stats.inc(AppStat::CacheHits);
+                return Made::No;
+            }
+            stats.inc(AppStat::CacheMisses);
+        }
+        if is_async { Made::Alone } else { Made::Awaited }
+    }
+}
