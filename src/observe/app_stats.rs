@@ -16,15 +16,18 @@ pub enum AppStat {
     CallsSkipped,
     /// Waiting requests that the queue threw away (`CoDel`).
     QueueDrops,
+    /// Requests that stood still because a CPU quota was used up.
+    CpuThrottled,
 }
 
 /// All of them with the names they have in reports.
-const NAMES: [(AppStat, &str); 5] = [
+const NAMES: [(AppStat, &str); 6] = [
     (AppStat::CacheHits, "cache_hits"),
     (AppStat::CacheMisses, "cache_misses"),
     (AppStat::AsyncCalls, "async_calls"),
     (AppStat::CallsSkipped, "calls_skipped"),
     (AppStat::QueueDrops, "queue_drops"),
+    (AppStat::CpuThrottled, "cpu_throttled"),
 ];
 
 /// The counts of one workload.

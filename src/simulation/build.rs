@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 
 use super::build_route::Routes;
 use super::plan::{
-    App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, RareCall, RepeatPlan, flat_targets,
+    App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, RareApp, RareCall, RepeatPlan,
+    flat_targets,
 };
 use super::resolve::Resolver;
 use super::run::FOREVER;
+use crate::config::scenario::QueueDiscipline;
 use crate::config::scenario::{AppRetries, Model, Scenario, StepSpec, WORKERS_MAX, WorkloadModel};
 use crate::diagnostic::{Class, Diagnostic, Place};
+use crate::engine::Distribution;
 use crate::http::Headers;
 use crate::network::Distances;
-use crate::units::{Fraction, Origin};
-use crate::workload::Limits;
+use crate::units::{Fraction, Origin, SimDuration};
+use crate::workload::{CFS_PERIOD, Discipline, Limits, Wait, WarmUp};
 use crate::xds::{Locality, Name, ProxyKind, Snapshot, Workload, WorkloadId};
 
 /// Marks a header value that is drawn for every request.
@@ -217,6 +220,7 @@ impl<'a> Builder<'a> {
             calls,
             call_retries,
             rare_calls,
+            rare: rare_app(behaviour),
             pods: Vec::new(),
             is_assumed: written.is_none(),
             is_external: false,
@@ -407,6 +411,40 @@ impl<'a> Builder<'a> {
             )
         })
     }
+}
+
+/// What a workload's pods have that few have; `None` when there is nothing.
+fn rare_app(model: &WorkloadModel) -> Option<Box<RareApp>> {
+    let wait = |target, interval| Wait { target, interval };
+    let discipline = match model.queue_discipline {
+        QueueDiscipline::Fifo => Discipline::Fifo,
+        QueueDiscipline::Lifo => Discipline::Lifo,
+        QueueDiscipline::CoDel { target, interval } => Discipline::CoDel(wait(target, interval)),
+        QueueDiscipline::AdaptiveLifo { target, interval } => {
+            Discipline::AdaptiveLifo(wait(target, interval))
+        }
+    };
+    let usual = discipline == Discipline::Fifo
+        && model.warm_up.is_none()
+        && model.pauses.is_none()
+        && model.cpu.is_none();
+    let cpu = model.cpu.as_ref().map(|cpu| {
+        let per_period = CFS_PERIOD.ns() / 1000 * u64::from(cpu.milli_cores);
+        let needs = cpu.per_request.as_ref().map(Distribution::sampler);
+        (needs, SimDuration::from_ns(per_period))
+    });
+    (!usual).then(|| {
+        Box::new(RareApp {
+            discipline,
+            warm_up: model.warm_up.map(|w| WarmUp {
+                length: w.length,
+                factor: w.factor,
+            }),
+            cold_at_start: model.warm_up.is_some_and(|w| w.at_start),
+            pauses: (model.pauses.as_ref()).map(|p| (p.every.sampler(), p.lasts.sampler())),
+            cpu,
+        })
+    })
 }
 
 /// Retries of an application itself.

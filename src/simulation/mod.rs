@@ -24,6 +24,7 @@ mod inbound_retry;
 mod outcome;
 mod plan;
 mod rare_calls;
+mod rare_pods;
 mod records;
 mod request;
 pub mod resolve;

@@ -17,7 +17,7 @@ use crate::engine::{RateCurve, Sampler};
 use crate::http::{Details, Flags, Headers};
 use crate::network::{Distances, Link};
 use crate::units::{Fraction, SimDuration, SimTime};
-use crate::workload::Limits;
+use crate::workload::{Discipline, Limits, WarmUp};
 use crate::xds::cluster::{HealthCheck, OutlierDetection, PoolSettings, Thresholds};
 use crate::xds::route::{Fault, RetryPolicy};
 use crate::xds::{Locality, Name};
@@ -148,6 +148,8 @@ pub(crate) struct App {
     pub(crate) call_retries: Vec<Option<RepeatPlan>>,
     /// What is not usual about those calls; empty when nothing is.
     pub(crate) rare_calls: Vec<RareCall>,
+    /// What few applications have.
+    pub(crate) rare: Option<Box<RareApp>>,
     pub(crate) pods: Vec<u32>,
     /// Written in the Model, or assumed.
     pub(crate) is_assumed: bool,
@@ -167,6 +169,19 @@ impl App {
 pub(crate) struct CallPlan {
     pub(crate) on_error: OnError,
     pub(crate) timeout: Option<SimDuration>,
+}
+
+/// What few applications have: another queue, work that takes longer at times.
+#[derive(Clone, Debug)]
+pub(crate) struct RareApp {
+    pub(crate) discipline: Discipline,
+    pub(crate) warm_up: Option<WarmUp>,
+    /// Pods that exist when the run begins have just become ready.
+    pub(crate) cold_at_start: bool,
+    /// From one pause to the next, and how long one lasts.
+    pub(crate) pauses: Option<(Sampler, Sampler)>,
+    /// Processor time of a request (`None`: its service time), and the quota per period.
+    pub(crate) cpu: Option<(Option<Sampler>, SimDuration)>,
 }
 
 /// What few calls have.

@@ -286,6 +286,7 @@ pub(super) struct Keys {
     pub(super) filter: u64,
     pub(super) chance: u64,
     pub(super) cache: u64,
+    pub(super) cpu: u64,
 }
 
 impl Keys {
@@ -311,6 +312,7 @@ impl Keys {
             filter: key("http-filter"),
             chance: key("call-chance"),
             cache: key("cache"),
+            cpu: key("cpu-time"),
             attempt: key("try"),
             again: key("application-retry"),
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::plan::Plan;
+use super::rare_pods::RarePod;
 use super::world::Parent;
 use crate::data_plane::retry::RetryState;
 use crate::engine::LaneId;
@@ -20,6 +21,8 @@ pub(super) struct Side {
     pub(super) free_repeats: Vec<u32>,
     /// Root requests that were repeated, by the call that is out for them.
     pub(super) roots: BTreeMap<u32, RootSoFar>,
+    /// What rare pods remember; empty when there are none.
+    pub(super) pods: Vec<RarePod>,
     /// Lanes of stream limits, by route plan; empty when no route has one.
     pub(super) stream_lanes: Vec<Option<LaneId>>,
 }

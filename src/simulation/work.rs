@@ -39,6 +39,10 @@ impl<T: Trail> World<'_, T> {
             }
             Admission::Wait => {
                 self.record.apps[app].requests += 1;
+                if self.plan.apps[app].rare.is_some() {
+                    self.wait_rarely(now, id);
+                    return true;
+                }
                 let tail = std::mem::replace(&mut self.pods[pod as usize].tail, id);
                 if tail == NIL {
                     self.pods[pod as usize].head = id;
@@ -57,7 +61,7 @@ impl<T: Trail> World<'_, T> {
 
     /// A waiting request gets the slot that another one left.
     #[inline(never)]
-    fn start_waiting(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+    pub(super) fn start_waiting(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         self.start_work(now, id, queue);
     }
 
@@ -100,9 +104,12 @@ impl<T: Trail> World<'_, T> {
             }
             return;
         }
-        let takes = app
+        let mut takes = app
             .service_time
             .sample(&mut Self::draws(key, self.keys.service));
+        if let Some(rare) = &app.rare {
+            takes = self.slow_work(now, id, rare, takes);
+        }
         queue.push(now.after(takes), Event::new(Kind::WorkDone, id));
     }
 
@@ -229,6 +236,12 @@ impl<T: Trail> World<'_, T> {
         counts.latency.record(now.since(attempt.arrived));
         if attempt.status == 0 || attempt.status >= 500 {
             counts.errors += 1;
+        }
+        let app = attempt.app as usize;
+        let plan = self.plan;
+        if let Some(rare) = &plan.apps[app].rare {
+            self.leave_rare_pod(now, pod_id as u32, rare, queue);
+            return;
         }
         let pod = &mut self.pods[pod_id];
         if pod.leave(now) {

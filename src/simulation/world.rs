@@ -6,6 +6,7 @@ use super::event::{Event, Kind};
 use super::filters::FilterStates;
 use super::health::Checked;
 use super::plan::{NIL, Plan};
+use super::rare_pods::rare_pods;
 pub(super) use super::records::{
     Attempt, Call, Edge, Fate, Keys, Lanes, LoadState, Parent, State, TRIED_MAX, User,
 };
@@ -107,7 +108,8 @@ impl<'p, T: Trail> World<'p, T> {
             .iter()
             .map(|a| a.calls.iter().map(|c| lane(queue, c.timeout)).collect())
             .collect();
-        let side = Side::new(plan, |delay| queue.lane(delay));
+        let mut side = Side::new(plan, |delay| queue.lane(delay));
+        side.pods = rare_pods(plan, seed);
         let load_lanes = plan.loads.iter().map(|l| lane(queue, l.timeout)).collect();
         let mut world = Self {
             plan,

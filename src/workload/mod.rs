@@ -2,6 +2,10 @@
 //!
 //! Knows nothing of proxies, routes or why a request exists.
 
+pub mod discipline;
 pub mod pod;
+pub mod slowness;
 
+pub use discipline::{Discipline, Wait, Waiting};
 pub use pod::{Admission, Limits, Pod};
+pub use slowness::{CFS_PERIOD, CpuQuota, Pauses, WarmUp};

@@ -100,6 +100,12 @@ impl Pod {
         }
     }
 
+    /// A waiting request is thrown away.
+    pub fn drop_waiting(&mut self, now: SimTime) {
+        self.advance(now);
+        self.waiting -= 1;
+    }
+
     /// Forgets areas and maxima (the end of warm-up).
     pub fn reset(&mut self, now: SimTime) {
         self.advance(now);

@@ -48,6 +48,7 @@ mod set_values;
 mod shared;
 mod simulation_calls;
 mod simulation_filters;
+mod simulation_pods;
 mod simulation_retries;
 mod stories;
 mod theory_queues;

@@ -8,10 +8,12 @@
 mod lengths;
 mod limits;
 mod model;
+mod pod_model;
 mod profile;
 mod read_call;
 mod read_load;
 mod read_model;
+mod read_pod;
 mod read_profile;
 mod read_scenario;
 mod reader;
@@ -27,6 +29,7 @@ pub use model::{
     AppError, AppRetries, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair,
     OnError, StepSpec, WorkloadModel,
 };
+pub use pod_model::{ColdStart, CpuLimit, QueueDiscipline, RuntimePauses};
 pub use profile::{Course, Profile, ProfileShape, Spike, Stage};
 pub(crate) use read_model::WORKERS_MAX;
 pub use read_model::decode_model;

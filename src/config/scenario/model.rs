@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::pod_model::{ColdStart, CpuLimit, QueueDiscipline, RuntimePauses};
 use super::run::HeaderValue;
 use crate::engine::Distribution;
 use crate::http::Url;
@@ -103,6 +104,14 @@ pub struct WorkloadModel {
     pub connections: Connections,
     /// Status of a successful answer.
     pub status: u16,
+    /// Which waiting request is next.
+    pub queue_discipline: QueueDiscipline,
+    /// Work takes longer after a start.
+    pub warm_up: Option<ColdStart>,
+    /// Pauses of the runtime.
+    pub pauses: Option<RuntimePauses>,
+    /// Limit on processor time.
+    pub cpu: Option<CpuLimit>,
     /// Where it was written; built in when assumed.
     pub origin: Origin,
 }
@@ -123,6 +132,10 @@ impl Default for WorkloadModel {
             propagate: Vec::new(),
             connections: Connections::Accept,
             status: 200,
+            queue_discipline: QueueDiscipline::Fifo,
+            warm_up: None,
+            pauses: None,
+            cpu: None,
             origin: Origin::BUILT_IN,
         }
     }

@@ -11,6 +11,7 @@ use super::model::{
 };
 use super::read_call::step;
 use super::read_load::headers;
+use super::read_pod::pod;
 use super::reader::Report;
 use super::run::HeaderValue;
 use crate::diagnostic::Diagnostic;
@@ -30,6 +31,10 @@ pub(super) const WORKLOAD_FIELDS: &[&str] = &[
     "propagate",
     "connections",
     "status",
+    "queueDiscipline",
+    "warmUp",
+    "pauses",
+    "cpu",
 ];
 pub(super) const ERROR_FIELDS: &[&str] = &[
     "status", "grpc", "reset", "hang", "refuse", "headers", "rate",
@@ -211,6 +216,7 @@ fn workload(
     if let Some(node) = fields.get("status") {
         read.status = report.status(node).unwrap_or(read.status);
     }
+    pod(report, fields, &mut read, files);
     read
 }
 

@@ -9,6 +9,7 @@ mod call;
 mod length;
 mod load;
 mod model;
+mod pod;
 mod profile;
 mod scenario;
 mod value;

@@ -287,6 +287,53 @@ workloads:
 }
 
 #[test]
+fn what_few_pods_have_is_read() {
+    let ms = SimDuration::from_ms;
+    let (read, complaints) = model(
+        "defaults:
+  queueDiscipline: {codel: {target: 10ms}}
+  warmUp: {for: 30s, factor: 3, atStart: true}
+  pauses: {every: {exponential: 10s}, for: 200ms}
+  cpu: {limit: 500m, perRequest: 3ms}
+workloads:
+  shop/a: {queueDiscipline: lifo, cpu: {limit: 2}}",
+    );
+    check(&complaints, &[]);
+    let (target, interval) = (ms(10), ms(100));
+    let codel = QueueDiscipline::CoDel { target, interval };
+    assert_eq!(read.defaults.queue_discipline, codel);
+    assert_eq!(read.defaults.warm_up.map(|w| w.at_start), Some(true));
+    let a = &read.workloads["shop/a"];
+    assert_eq!(a.queue_discipline, QueueDiscipline::Lifo);
+    assert_eq!(a.cpu.as_ref().map(|cpu| cpu.milli_cores), Some(2000));
+    assert_eq!(
+        a.pauses, read.defaults.pauses,
+        "not written, so from `defaults`"
+    );
+    let (_, complaints) = model(
+        "defaults:
+  queueDiscipline: random
+  warmUp: {for: 0s, factor: 0.5}
+  pauses: {every: 1us}
+  cpu: {limit: half}
+workloads:
+  shop/a: {queueDiscipline: {codel: {}, adaptiveLifo: {}}, pauses: {every: 1us, for: 1ms}, warmUp: {for: 1s, factor: 0.5}}",
+    );
+    check(
+        &complaints,
+        &[
+            "2 TT-WORD `random` is not one of fifo, lifo, codel, adaptiveLifo",
+            "3 TT-DURATION a timeout of zero",
+            "4 TT-MISSING-FIELD `for` is missing",
+            "5 TT-CPU `half` is not an amount of CPU",
+            "7 TT-QUEUE a queue has one discipline",
+            "7 TT-NUMBER factor 0.5 is not between 1 and 1000",
+            "7 TT-DURATION pauses less than 1ms apart",
+        ],
+    );
+}
+
+#[test]
 fn a_whole_scenario_is_read() {
     let (read, complaints) = scenario(
         "manifests: [manifests/]
@@ -464,6 +511,10 @@ fn the_schemas_have_the_fields_the_decoder_reads() {
         (&model, "Workload", read_model::WORKLOAD_FIELDS),
         (&model, "Call", read_call::CALL_FIELDS),
         (&model, "Cache", read_call::CACHE_FIELDS),
+        (&model, "CoDel", read_pod::CODEL_FIELDS),
+        (&model, "WarmUp", read_pod::WARM_UP_FIELDS),
+        (&model, "Pauses", read_pod::PAUSES_FIELDS),
+        (&model, "Cpu", read_pod::CPU_FIELDS),
         (&scenario, "ScenarioSpec", read_scenario::SCENARIO_FIELDS),
         (&scenario, "Load", read_load::LOAD_FIELDS),
         (&scenario, "MixEntry", read_load::MIX_FIELDS),

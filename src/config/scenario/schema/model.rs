@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 
 use super::call::Step;
 use super::length::{Distribution, Duration};
+use super::pod::{Cpu, Pauses, QueueDiscipline, WarmUp};
 use super::value::{PlainValue, TextOrNumber};
 
 #[derive(JsonSchema)]
@@ -78,6 +79,14 @@ pub(super) struct Workload {
     /// Status of a successful answer; 200 when not written.
     #[schemars(range(min = 200, max = 599))]
     status: Option<u16>,
+    /// Which waiting request is next; fifo when not written.
+    queue_discipline: Option<QueueDiscipline>,
+    /// A cold start.
+    warm_up: Option<WarmUp>,
+    /// Pauses of the runtime.
+    pauses: Option<Pauses>,
+    /// A limit on processor time.
+    cpu: Option<Cpu>,
 }
 
 /// A failure with its share of requests: exactly one of `status`, `grpc`, `reset`, `hang`, `refuse`.

@@ -1,0 +1,119 @@
+//! Pods whose queue is not first in first out, or whose work takes longer at times. Others never
+//! come here.
+
+use super::event::Event;
+use super::plan::{Plan, RareApp};
+use super::world::World;
+use crate::data_plane::Trail;
+use crate::engine::Queue;
+use crate::engine::Seed;
+use crate::observe::AppStat;
+use crate::units::{SimDuration, SimTime};
+use crate::workload::{CpuQuota, Pauses, Waiting};
+
+/// What such a pod remembers.
+#[derive(Debug, Default)]
+pub(super) struct RarePod {
+    waiting: Waiting,
+    /// When it became ready; `None`: long ago.
+    pub(super) ready_at: Option<SimTime>,
+    pauses: Pauses,
+    /// Of its pauses.
+    key: u64,
+    cpu: CpuQuota,
+}
+
+/// One for every pod, or none when no application is rare.
+pub(super) fn rare_pods(plan: &Plan, seed: Seed) -> Vec<RarePod> {
+    if plan.apps.iter().all(|app| app.rare.is_none()) {
+        return Vec::new();
+    }
+    let pods = plan.pods.iter().map(|pod| {
+        let rare = plan.apps[pod.app as usize].rare.as_deref();
+        let cold = rare.is_some_and(|rare| rare.cold_at_start);
+        RarePod {
+            ready_at: cold.then_some(SimTime::ZERO),
+            key: seed.key("pauses", &pod.name),
+            ..RarePod::default()
+        }
+    });
+    pods.collect()
+}
+
+impl<T: Trail> World<'_, T> {
+    /// A request waits.
+    #[inline(never)]
+    pub(super) fn wait_rarely(&mut self, now: SimTime, id: u32) {
+        let pod = self.attempts[id as usize].pod;
+        self.side.pods[pod as usize].waiting.push(now, id);
+    }
+
+    /// How long work takes that begins now and would take so long.
+    #[inline(never)]
+    pub(super) fn slow_work(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        rare: &RareApp,
+        takes: SimDuration,
+    ) -> SimDuration {
+        let attempt = &self.attempts[id as usize];
+        let pod = &mut self.side.pods[attempt.pod as usize];
+        let stretched = match (&rare.warm_up, pod.ready_at) {
+            (Some(warm_up), Some(ready)) => warm_up.stretch(now.since(ready), takes),
+            _ => takes,
+        };
+        let mut takes = stretched;
+        if let Some((per_request, quota)) = &rare.cpu {
+            let needs = per_request.as_ref().map_or(stretched, |cpu| {
+                cpu.sample(&mut Self::draws(attempt.key, self.keys.cpu))
+            });
+            let still = pod.cpu.charge(now, needs, *quota);
+            if !still.is_zero() {
+                let stats = &mut self.record.apps[attempt.app as usize].rare;
+                stats.inc(AppStat::CpuThrottled);
+            }
+            takes = takes.plus(still);
+        }
+        if let Some((every, lasts)) = &rare.pauses {
+            takes = pod
+                .pauses
+                .end_of(now, takes, (every, lasts), pod.key)
+                .since(now);
+        }
+        takes
+    }
+
+    /// A slot is free: who is next, and who has waited for too long.
+    #[inline(never)]
+    pub(super) fn leave_rare_pod(
+        &mut self,
+        now: SimTime,
+        pod: u32,
+        rare: &RareApp,
+        queue: &mut Queue<Event>,
+    ) {
+        let next = self.side.pods[pod as usize]
+            .waiting
+            .next(now, rare.discipline);
+        for _ in &next.dropped {
+            self.pods[pod as usize].drop_waiting(now);
+        }
+        let goes_on = self.pods[pod as usize].leave(now);
+        debug_assert_eq!(goes_on, next.served.is_some(), "one count of who waits");
+        if let Some(id) = next.served {
+            self.start_waiting(now, id, queue);
+        }
+        for id in next.dropped {
+            let attempt = &mut self.attempts[id as usize];
+            attempt.status = 503;
+            let counts = &mut self.record.apps[attempt.app as usize];
+            counts.rare.inc(AppStat::QueueDrops);
+            counts.errors += 1;
+            counts.latency.record(now.since(attempt.arrived));
+            counts.queue_time.record(now.since(attempt.arrived));
+            self.leave_gate(now, id, 503, queue);
+            self.send_back(now, id, queue);
+        }
+    }
+}
