@@ -66,6 +66,7 @@ fn deployment(namespace: &str, app: &str, version: &str) -> PodTemplateOwner {
         ready: true,
         has_proxy_container: true,
         is_gateway: false,
+        lifecycle: towtank::xds::snapshot::Lifecycle::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::k8s::{PodTemplateOwner, ProxyThreads};
 use crate::config::scenario::LoadSource;
 use crate::config::store::MeshConfig;
 use crate::units::Origin;
+use crate::xds::snapshot::Lifecycle;
 use crate::xds::{Locality, Name};
 
 /// Name of the client that is made when nobody is named.
@@ -102,6 +103,7 @@ fn deployment(namespace: &Name) -> PodTemplateOwner {
         ready: true,
         has_proxy_container: false,
         is_gateway: false,
+        lifecycle: Lifecycle::default(),
     }
 }
 

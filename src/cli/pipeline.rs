@@ -10,7 +10,7 @@ use super::exit_code::Failure;
 use super::input::{self, Reader};
 use super::output::Console;
 use super::{decode, interrupt, names};
-use crate::config::scenario::{Model, Scenario};
+use crate::config::scenario::{Model, Scenario, spare_pods};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::control_plane;
 use crate::diagnostic::{Class, Diagnostic, Place, render};
@@ -259,6 +259,18 @@ impl Mesh {
         control_plane::compile(&self.config)
     }
 
+    /// The same with the pods that the scenario's events may start.
+    pub(super) fn compile_for(&self, scenario: &Scenario) -> Snapshot {
+        let spare = spare_pods(&scenario.events, &self.config);
+        if spare.is_empty() {
+            return self.compile();
+        }
+        control_plane::compile(&MeshConfig {
+            spare_pods: spare,
+            ..self.config.clone()
+        })
+    }
+
     /// Warnings that belong on standard error because the output has no place for them.
     pub(super) fn warn(&self, console: Console) {
         for warning in &self.warnings {
@@ -287,7 +299,7 @@ impl Mesh {
         how: &How,
         console: Console,
     ) -> Result<Run, Failure> {
-        let snapshot = self.compile();
+        let snapshot = self.compile_for(scenario);
         let plan = simulation::prepare(&snapshot, &self.model, scenario)
             .map_err(|diagnostics| refuse(&diagnostics, &self.sources))?;
         let progress = console.progress();

@@ -206,6 +206,7 @@ fn one_load(
         seed: 1,
         replications: 1,
         load: vec![load],
+        events: Vec::new(),
         origin: Origin::BUILT_IN,
     })
 }

@@ -79,6 +79,25 @@ pub struct MeshConfig {
     pub envoy_filters: Vec<EnvoyFilter>,
     /// Zones per workload (`namespace/name`) from the Model's `placement`, in order of pods, repeated.
     pub placement: BTreeMap<Name, Vec<Name>>,
+    /// Pods beyond those that manifests ask for, per workload (`namespace/name`): what events of a
+    /// scenario and autoscalers may start. Endpoints list them, see [`crate::xds::snapshot::Pod::spare`].
+    pub spare_pods: BTreeMap<Name, u32>,
+}
+
+impl MeshConfig {
+    /// Pods of a workload: what it says, or 1, within the bounds of its autoscaler.
+    pub fn replicas(&self, owner: &PodTemplateOwner) -> u32 {
+        let written = owner.replicas.unwrap_or(1);
+        let scaler = self.autoscalers.iter().find(|scaler| {
+            let (kind, name) = &scaler.target;
+            (&*scaler.meta.namespace, &**kind, &**name)
+                == (&*owner.meta.namespace, &*owner.kind, &*owner.meta.name)
+        });
+        scaler.map_or(written, |s| {
+            let most = s.max_replicas.max(s.min_replicas);
+            written.max(s.min_replicas).min(most)
+        })
+    }
 }
 
 /// An Istio minor release; decides behaviour switches (`istio-config.md` §0).

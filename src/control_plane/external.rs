@@ -8,6 +8,7 @@ use super::defaults::TLS_MODE_LABEL;
 use super::fleet::{Draft, DraftPod, label_locality};
 use crate::config::MeshConfig;
 use crate::config::istio::{EndpointSpec, ServiceEntry};
+use crate::xds::snapshot::Lifecycle;
 use crate::xds::{Locality, Name, ProxyKind};
 
 /// Adds a draft per WorkloadEntry, ServiceEntry with own members, and slice of unknown addresses.
@@ -60,6 +61,7 @@ fn bare_draft(namespace: &Name, name: &Name, origin: crate::units::Origin) -> Dr
         concurrency: None,
         labels: BTreeMap::new(),
         service_account: "".into(),
+        lifecycle: Lifecycle::default(),
         named_ports: BTreeMap::new(),
         container_ports: Vec::new(),
         pods: Vec::new(),
@@ -75,6 +77,7 @@ fn outside_pod(name: &str, ordinal: usize, address: &Name, locality: Locality) -
         locality: Some(locality),
         ready: true,
         outside: true,
+        spare: false,
     }
 }
 
@@ -96,6 +99,7 @@ fn workload_entry_draft(config: &MeshConfig, entry: &crate::config::istio::Workl
         },
         labels,
         service_account: entry.endpoint.service_account.clone(),
+        lifecycle: Lifecycle::default(),
         named_ports: entry.endpoint.ports.clone(),
         pods: vec![pod],
         ..bare_draft(&entry.meta.namespace, &entry.meta.name, entry.meta.origin)

@@ -16,6 +16,7 @@ use crate::config::MeshConfig;
 use crate::config::k8s::{HorizontalPodAutoscaler, Namespace, Node, PodTemplateOwner};
 use crate::config::selector::selects;
 use crate::units::{IdVec, Origin};
+use crate::xds::snapshot::Lifecycle;
 use crate::xds::{Locality, Name, Pod, PodId, ProxyKind, Workload, WorkloadId};
 
 /// Labels of a pod, shared between equal pods.
@@ -49,6 +50,7 @@ pub(super) struct Draft {
     pub(super) concurrency: Option<u32>,
     pub(super) labels: BTreeMap<Name, Name>,
     pub(super) service_account: Name,
+    pub(super) lifecycle: Lifecycle,
     pub(super) named_ports: BTreeMap<Name, u16>,
     pub(super) container_ports: Vec<u16>,
     pub(super) pods: Vec<DraftPod>,
@@ -68,6 +70,8 @@ pub(super) struct DraftPod {
     pub(super) ready: bool,
     /// Runs outside the cluster: never placed on a node.
     pub(super) outside: bool,
+    /// Does not exist yet.
+    pub(super) spare: bool,
 }
 
 impl Fleet {
@@ -128,17 +132,16 @@ impl Fleet {
             pod.ip.iter().for_each(|ip| addresses.reserve(ip));
         }
         let mut places = Places::new(config);
-        let mut derived = 0_usize;
+        let derived = (drafts.iter().flat_map(|d| &d.pods))
+            .filter(|pod| pod.ip.is_none() && !pod.spare)
+            .count();
+        let mut settled = settle_pods(&drafts, &mut places, &mut addresses).into_iter();
         for draft in drafts {
             let id = WorkloadId::new(self.workloads.len());
             let mut shared: BTreeMap<(Locality, Name), Labels> = BTreeMap::new();
             let mut pods = Vec::with_capacity(draft.pods.len());
             for (ordinal, pod) in draft.pods.iter().enumerate() {
-                let (locality, node) = places.place(&draft, pod, ordinal);
-                let ip = pod.ip.clone().unwrap_or_else(|| {
-                    derived += 1;
-                    addresses.pod(&draft.namespace, &pod.name)
-                });
+                let (locality, node, ip) = settled.next().flatten().unwrap_or_else(nowhere);
                 let labels = if &*draft.kind == "StatefulSet" {
                     let mut labels = endpoint_labels(&draft.labels, &locality, &node);
                     labels.insert(
@@ -165,6 +168,7 @@ impl Fleet {
                     locality,
                     node,
                     ready: pod.ready,
+                    spare: pod.spare,
                 });
                 self.by_address.entry(ip).or_insert(pod_id);
                 self.pod_labels.push(labels);
@@ -187,6 +191,7 @@ impl Fleet {
                 pods,
                 labels: draft.labels,
                 service_account: draft.service_account,
+                lifecycle: draft.lifecycle,
                 origin: draft.origin,
             });
         }
@@ -233,6 +238,35 @@ impl Fleet {
     pub(super) fn pod_at(&self, address: &str) -> Option<PodId> {
         self.by_address.get(address).copied()
     }
+}
+
+/// For a pod that was not settled; there is none.
+fn nowhere() -> (Locality, Name, Name) {
+    (Locality::default(), "".into(), "".into())
+}
+
+/// Locality, node and address of every pod, in order. Pods that do not exist yet come last, so
+/// that they move nobody.
+fn settle_pods(
+    drafts: &[Draft],
+    places: &mut Places<'_>,
+    addresses: &mut Addresses,
+) -> Vec<Option<(Locality, Name, Name)>> {
+    let all = drafts.iter().flat_map(|draft| {
+        let pods = draft.pods.iter().enumerate();
+        pods.map(move |(ordinal, pod)| (draft, ordinal, pod))
+    });
+    let mut settled: Vec<Option<(Locality, Name, Name)>> = vec![None; all.clone().count()];
+    for spare in [false, true] {
+        let entries = settled.iter_mut().zip(all.clone());
+        for (entry, (draft, ordinal, pod)) in entries.filter(|(_, (_, _, p))| p.spare == spare) {
+            let (locality, node) = places.place(draft, pod, ordinal);
+            let written = pod.ip.clone();
+            let ip = written.unwrap_or_else(|| addresses.pod(&draft.namespace, &pod.name));
+            *entry = Some((locality, node, ip));
+        }
+    }
+    settled
 }
 
 /// Where pods run.
@@ -383,7 +417,11 @@ fn draft(
     } else {
         replicas
     };
-    let pods = (0..if bare { 1 } else { count }).map(|i| DraftPod {
+    let name = format!("{}/{}", owner.meta.namespace, owner.meta.name);
+    let spare = config.spare_pods.get(name.as_str()).copied();
+    let spare = spare.filter(|_| !bare && !per_node).unwrap_or(0) as usize;
+    let existing = if bare { 1 } else { count };
+    let pods = (0..existing + spare).map(|i| DraftPod {
         name: if bare {
             owner.meta.name.to_string()
         } else {
@@ -398,6 +436,7 @@ fn draft(
         locality: None,
         ready: owner.ready || !bare,
         outside: false,
+        spare: i >= existing,
     });
     Draft {
         namespace: owner.meta.namespace.clone(),
@@ -406,6 +445,7 @@ fn draft(
         proxy,
         concurrency: concurrency::of_owner(config, owner),
         service_account: owner.service_account.clone(),
+        lifecycle: owner.lifecycle.clone(),
         named_ports: (owner.ports.iter())
             .filter(|p| !p.name.is_empty())
             .map(|p| (p.name.clone(), p.port))

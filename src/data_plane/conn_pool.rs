@@ -353,6 +353,64 @@ impl Connections {
         before - pool.connections
     }
 
+    /// The servers behind these pools are going: idle connections close, busy ones close when
+    /// they are done. Gives the pools with the number that closed.
+    pub fn retire_where(
+        &mut self,
+        pools: &mut [Pool],
+        affected: impl Fn(u32) -> bool,
+    ) -> Vec<(u32, u32)> {
+        self.each_where(pools, affected, |this, id, pool| {
+            let slot = &this.slots[id as usize];
+            match (slot.phase, slot.streams) {
+                (Phase::Ready, 0) => {
+                    this.close(id, pool);
+                    return true;
+                }
+                (Phase::Ready, _) => {
+                    this.unlink(id, pool);
+                    this.retire(id);
+                }
+                (Phase::Busy, _) => this.retire(id),
+                _ => {}
+            }
+            false
+        })
+    }
+
+    /// The proxy that has these pools is gone: all of their connections close.
+    pub fn close_where(
+        &mut self,
+        pools: &mut [Pool],
+        affected: impl Fn(u32) -> bool,
+    ) -> Vec<(u32, u32)> {
+        self.each_where(pools, affected, |this, id, pool| {
+            this.close(id, pool);
+            true
+        })
+    }
+
+    /// Looks at every connection of some pools; counts those that `closes` says are closed.
+    fn each_where(
+        &mut self,
+        pools: &mut [Pool],
+        affected: impl Fn(u32) -> bool,
+        closes: impl Fn(&mut Self, u32, &mut Pool) -> bool,
+    ) -> Vec<(u32, u32)> {
+        let mut closed: std::collections::BTreeMap<u32, u32> = std::collections::BTreeMap::new();
+        for id in 0..self.slots.len() as u32 {
+            let slot = &self.slots[id as usize];
+            let pool_id = slot.pool;
+            if slot.phase == Phase::Closed || !affected(pool_id) {
+                continue;
+            }
+            if closes(self, id, &mut pools[pool_id as usize]) {
+                *closed.entry(pool_id).or_insert(0) += 1;
+            }
+        }
+        closed.into_iter().collect()
+    }
+
     /// Closes a connection of a pool that is still being made when more are made than requests
     /// wait; a look at all of them, for pools whose waiting requests leave rarely.
     pub fn close_excess(&mut self, pool: &mut Pool, pool_id: u32) -> bool {

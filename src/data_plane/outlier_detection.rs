@@ -136,6 +136,18 @@ impl Monitor {
         }
     }
 
+    /// The cluster has another number of hosts.
+    pub fn set_hosts(&mut self, config: &OutlierDetection, hosts_total: u32) {
+        let least =
+            (config.success_rate.minimum_hosts).min(config.failure_percentage.minimum_hosts);
+        self.hosts_total = hosts_total;
+        if hosts_total < least {
+            self.interval_end = None;
+        } else {
+            self.interval_end = self.interval_end.or(Some(SimTime::ZERO));
+        }
+    }
+
     /// True when rates are kept and their interval is over.
     #[inline]
     pub fn is_interval_over(&self, now: SimTime) -> bool {

@@ -4,6 +4,9 @@ use crate::engine::{Distribution, Sampler};
 use crate::units::SimDuration;
 use crate::xds::{Locality, Name};
 
+/// Pairs of places that may be disturbed in one run.
+pub const AREAS_MAX: usize = 8;
+
 /// Index of a latency distribution in [`Distances`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link(pub u16);
@@ -14,6 +17,10 @@ pub struct Distances {
     samplers: Vec<Sampler>,
     means: Vec<SimDuration>,
     pairs: Vec<(Locality, Locality)>,
+    /// Pairs of places whose way may be disturbed during a run.
+    areas: Vec<(Locality, Locality)>,
+    /// Number of links without areas.
+    plain: u16,
 }
 
 impl Distances {
@@ -38,14 +45,59 @@ impl Distances {
                 .iter()
                 .map(|(from, to, _)| (Locality::parse(from), Locality::parse(to)))
                 .collect(),
+            areas: Vec::new(),
+            plain: all.len() as u16,
         }
+    }
+
+    /// Gives the ways between these pairs of places links of their own, so that they can be
+    /// disturbed without the others; an unset part matches everything. At most [`AREAS_MAX`].
+    #[must_use]
+    pub fn with_areas(mut self, areas: Vec<(Locality, Locality)>) -> Self {
+        let kinds = 1_usize << areas.len().min(AREAS_MAX);
+        let (samplers, means) = (self.samplers.clone(), self.means.clone());
+        for _ in 1..kinds {
+            self.samplers.extend_from_slice(&samplers);
+            self.means.extend_from_slice(&means);
+        }
+        self.areas = areas;
+        self
+    }
+
+    /// Number of links, those of areas included.
+    pub fn len(&self) -> usize {
+        self.samplers.len()
+    }
+
+    /// True when there is no link, which cannot be.
+    pub fn is_empty(&self) -> bool {
+        self.samplers.is_empty()
+    }
+
+    /// True when a link lies in an area, by its number.
+    pub fn lies_in(&self, link: Link, area: usize) -> bool {
+        (link.0 / self.plain) >> area & 1 == 1
     }
 
     /// The distribution between two places: the first pair that covers both ends, in either direction, else the tier.
     /// Unknown localities count as the same zone.
     pub fn link(&self, a: &Locality, b: &Locality) -> Link {
+        let plain = self.plain_link(a, b);
+        if self.areas.is_empty() {
+            return plain;
+        }
+        let mut kind = 0;
+        for (index, (from, to)) in self.areas.iter().enumerate() {
+            if joins(from, to, a, b) {
+                kind |= 1 << index;
+            }
+        }
+        Link(plain.0 + kind * self.plain)
+    }
+
+    fn plain_link(&self, a: &Locality, b: &Locality) -> Link {
         for (index, (from, to)) in self.pairs.iter().enumerate() {
-            if (covers(from, a) && covers(to, b)) || (covers(from, b) && covers(to, a)) {
+            if joins(from, to, a, b) {
                 return Link((index + 3) as u16);
             }
         }
@@ -70,6 +122,11 @@ impl Distances {
     pub fn mean(&self, link: Link) -> SimDuration {
         self.means[link.0 as usize]
     }
+}
+
+/// True when one of two places lies in `from` and the other in `to`.
+fn joins(from: &Locality, to: &Locality, a: &Locality, b: &Locality) -> bool {
+    (covers(from, a) && covers(to, b)) || (covers(from, b) && covers(to, a))
 }
 
 /// True when `place` lies in `area`; unset parts of `area` match all.

@@ -3,5 +3,7 @@
 //! Knows places and distributions, nothing of requests.
 
 pub mod latency;
+pub mod push;
 
-pub use latency::{Distances, Link};
+pub use latency::{AREAS_MAX, Distances, Link};
+pub use push::Debounce;

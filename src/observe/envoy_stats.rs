@@ -152,6 +152,8 @@ stats! {
     MembershipTotal = "membership_total";
     /// Hosts without an ejection, a failed check or a word against them (gauge).
     MembershipHealthy = "membership_healthy";
+    /// Times hosts came or went.
+    MembershipChange = "membership_change";
     /// Active health checks begun.
     HealthCheckAttempt = "health_check.attempt";
     /// Active health checks passed.
@@ -185,6 +187,7 @@ impl Stat {
         Self::RqRetryBackoffRatelimited,
         Self::CxPoolOverflow,
         Self::CxPoolOpen,
+        Self::MembershipChange,
         Self::HealthCheckAttempt,
         Self::HealthCheckSuccess,
         Self::HealthCheckFailure,

@@ -50,6 +50,8 @@ pub struct Record {
     pub workloads: Vec<WorkloadRecord>,
     /// Time series, one per client, in the order of `clients`.
     pub series: Series,
+    /// What happened to the mesh (replication 0), in the order of time.
+    pub happenings: Vec<Happening>,
     /// Single requests, when they were asked for (`curl`, `--out-dir`), in order of completion.
     pub requests: Vec<RequestRecord>,
     /// What was taken for granted: sentences.
@@ -218,6 +220,15 @@ pub struct Series {
     pub window: SimDuration,
     /// Windows, in (start, client) order; replication 0 only.
     pub points: Vec<SeriesPoint>,
+}
+
+/// Something that happened to the mesh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Happening {
+    /// When.
+    pub at: SimTime,
+    /// A sentence.
+    pub what: String,
 }
 
 /// One client in one window.

@@ -66,6 +66,9 @@ pub struct RunReport {
     pub workloads: Vec<Workload>,
     /// Figures over virtual time, of replication 0.
     pub series: Series,
+    /// What happened to the mesh (replication 0), in the order of time; left out where nothing did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub happenings: Vec<Happening>,
     /// What was taken for granted: sentences.
     pub assumed: Vec<String>,
     /// What looks wrong in the input: sentences with file and line.
@@ -241,6 +244,16 @@ pub struct Workload {
     pub latency_ms: Option<Latency>,
 }
 
+/// Something that happened to the mesh.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Happening {
+    /// When, in seconds of virtual time.
+    pub at_seconds: f64,
+    /// A sentence.
+    pub what: String,
+}
+
 /// Equal windows of virtual time.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -315,6 +328,12 @@ impl From<&Record> for RunReport {
             edges: record.edges.iter().map(Edge::from).collect(),
             workloads: record.workloads.iter().map(Workload::from).collect(),
             series: series(record),
+            happenings: (record.happenings.iter())
+                .map(|h| Happening {
+                    at_seconds: h.at.as_secs_f64(),
+                    what: h.what.clone(),
+                })
+                .collect(),
             assumed: record.assumed.clone(),
             warnings: record.warnings.clone(),
             not_simulated: record.not_simulated.clone(),

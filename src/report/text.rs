@@ -5,6 +5,7 @@
 //! characters; headings are bold (the caller strips styles where they are not wanted).
 
 mod clients;
+mod course;
 mod mesh;
 
 use anstyle::{AnsiColor, Style};
@@ -28,6 +29,7 @@ pub fn render(record: &Record) -> String {
         out.push('\n');
         clients::block(&mut out, record, client);
     }
+    course::block(&mut out, record);
     mesh::edges(&mut out, record);
     mesh::clusters(&mut out, record);
     mesh::workloads(&mut out, record);

@@ -2,7 +2,7 @@
 //! request for the proxy, with all its tries.
 
 use super::event::{Event, Kind};
-use super::plan::{NIL, RepeatPlan};
+use super::plan::RepeatPlan;
 use super::side::{Repeat, RootSoFar};
 use super::world::{Call, Parent, World};
 use crate::data_plane::Trail;
@@ -139,7 +139,8 @@ impl<T: Trail> World<'_, T> {
                 }
                 self.enter_proxy(now, id, queue);
             }
-            Parent::Shadow => debug_assert!(false, "nobody repeats a copy, {NIL}"),
+            // The pod that wanted to is gone.
+            Parent::Shadow => self.free_call(id),
         }
     }
 }

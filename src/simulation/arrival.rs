@@ -128,6 +128,12 @@ impl<T: Trail> World<'_, T> {
         });
         self.record.root_started(now, load);
         self.roots_open += 1;
+        let client = if self.dynamic {
+            self.serving_client(load, pod)
+        } else {
+            Some(pod)
+        };
+        let pod = client.unwrap_or(pod);
         let id = self.create_call(
             now,
             mix.route,
@@ -140,6 +146,10 @@ impl<T: Trail> World<'_, T> {
         call.drawn = drawn;
         call.prefix = mix.prefix;
         call.number = number;
+        if client.is_none() {
+            self.refuse_root(now, id, queue);
+            return;
+        }
         self.send_root(now, id, load, queue);
     }
 
@@ -188,6 +198,9 @@ impl<T: Trail> World<'_, T> {
         self.record.reset();
         for pod in &mut self.pods {
             pod.reset(now);
+        }
+        for pod in &mut self.dynamics.pods {
+            pod.served = 0;
         }
     }
 }

@@ -67,6 +67,7 @@ impl<T: Trail> World<'_, T> {
         let call = &self.calls[id as usize];
         let edge = &mut self.edges[call.edge as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
+        let set = edge.set.as_deref().unwrap_or(&cluster.set);
         let view = edge.view.as_deref().unwrap_or(&cluster.view);
         let active = &self.active[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
         let mut draws = Self::draws(call.key ^ u64::from(call.tries), self.keys.pick);
@@ -74,7 +75,7 @@ impl<T: Trail> World<'_, T> {
             let state = &mut edge.balancers[call.worker as usize];
             let mut draw = || draws.next_u64();
             let load = |host: u32| active[host as usize];
-            return pick_simply(&cluster.set, view, state, &mut draw, load);
+            return pick_simply(set, view, state, &mut draw, load);
         }
         self.pick_in_context(now, id)
     }
@@ -86,6 +87,7 @@ impl<T: Trail> World<'_, T> {
         let call = &self.calls[id as usize];
         let edge = &mut self.edges[call.edge as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
+        let set = edge.set.as_deref().unwrap_or(&cluster.set);
         let view = edge.view.as_deref().unwrap_or(&cluster.view);
         let active = &self.active[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
         let mut draws = Self::draws(call.key ^ u64::from(call.tries), self.keys.pick);
@@ -103,16 +105,9 @@ impl<T: Trail> World<'_, T> {
         let state = &mut edge.balancers[call.worker as usize];
         let load = |host: u32| active[host as usize];
         let chosen = if T::ON && matches!(call.parent, Parent::Root { .. }) {
-            pick(
-                &cluster.set,
-                view,
-                state,
-                &mut context,
-                load,
-                &mut self.trail,
-            )
+            pick(set, view, state, &mut context, load, &mut self.trail)
         } else {
-            pick(&cluster.set, view, state, &mut context, load, &mut NoTrail)
+            pick(set, view, state, &mut context, load, &mut NoTrail)
         };
         if chosen.panic {
             self.record.slots[edge.slot as usize]
@@ -256,10 +251,14 @@ impl<T: Trail> World<'_, T> {
             .distances
             .sampler(host.link)
             .sample(&mut Self::draws(key, self.keys.there));
-        queue.push(
-            now.after(delay),
-            Event::new(Kind::AttemptReachedServer, attempt_id),
-        );
+        if self.dynamic {
+            self.send_disturbed(now, attempt_id, delay, queue);
+        } else {
+            queue.push(
+                now.after(delay),
+                Event::new(Kind::AttemptReachedServer, attempt_id),
+            );
+        }
         if let Some(result) = connected {
             self.on_try_result(now, edge_id, host_index, result, queue);
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::build_events;
 use super::build_route::Routes;
 use super::plan::{
     App, CallPlan, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, RareApp, RareCall, RepeatPlan,
@@ -42,6 +43,8 @@ pub(super) struct Builder<'a> {
     pub(super) prefixes: Vec<Name>,
     pub(super) assumed: Vec<String>,
     pub(super) warnings: Vec<String>,
+    /// Pods come and go.
+    pub(super) is_dynamic: bool,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
@@ -66,7 +69,8 @@ pub fn prepare(
             &network.same_region,
             &network.between_regions,
             &pairs,
-        ),
+        )
+        .with_areas(build_events::areas(&scenario.events)),
         apps: Vec::new(),
         pods: Vec::new(),
         places: Vec::new(),
@@ -74,8 +78,11 @@ pub fn prepare(
         prefixes: Vec::new(),
         assumed: snapshot.assumed.clone(),
         warnings: Vec::new(),
+        is_dynamic: false,
         diagnostics: Vec::new(),
     };
+    builder.check_areas(scenario);
+    builder.is_dynamic = !scenario.events.is_empty();
     builder.take_workloads();
     builder.check_model();
     let mut routes = Routes::default();
@@ -96,6 +103,7 @@ pub fn prepare(
             )
             .help = Some("add a `load:` entry with `from`, `url` and `rate`".into());
     }
+    let timeline = builder.timeline(scenario);
     routes.expand(&mut builder);
     routes.check_cycles(&mut builder);
     if builder.diagnostics.iter().any(Diagnostic::is_error) {
@@ -115,7 +123,9 @@ pub fn prepare(
             Some("lower `rate` or `duration`".into());
         return Err(builder.diagnostics);
     }
-    Ok(builder.finish(scenario, routes, loads, expected_hops))
+    let mut plan = builder.finish(scenario, routes, loads, expected_hops);
+    plan.timeline = timeline;
+    Ok(plan)
 }
 
 impl<'a> Builder<'a> {
@@ -165,6 +175,8 @@ impl<'a> Builder<'a> {
                 place,
                 ip: pod.ip.clone(),
                 workers: self.workers(pod.workload),
+                spare: pod.spare,
+                proxy: self.snapshot.workloads[pod.workload].proxy,
             });
         }
     }
@@ -255,6 +267,8 @@ impl<'a> Builder<'a> {
             place,
             ip: host.into(),
             workers: 1,
+            spare: false,
+            proxy: ProxyKind::None,
         });
         self.externals.insert(host.to_owned(), index);
         index
@@ -340,6 +354,7 @@ impl<'a> Builder<'a> {
             tick: self.model.proxy_timer_tick,
             edge_bases,
             edge_count,
+            timeline: None,
         }
     }
 

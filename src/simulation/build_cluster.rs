@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::build::Builder;
-use super::plan::{ClusterPlan, Connect, HostPlan, InboundPlan, NIL, Slot};
+use super::plan::{ClusterPlan, ClusterSource, Connect, HostPlan, InboundPlan, NIL, Slot};
 use super::upstream::{HostRef, Upstream};
 use crate::config::scenario::{Connections, ErrorKind};
 use crate::data_plane::outlier_detection::TryResult;
@@ -191,7 +191,21 @@ fn cluster_plan(
     let here = &builder.places[place as usize];
     let labels = client_labels(builder, app, here);
     let assignment = localize(&cluster.endpoints, &cluster.locality, here, &labels);
-    let set = HostSet::new(cluster, &assignment);
+    let mut set = HostSet::new(cluster, &assignment);
+    let source = builder.is_dynamic.then(|| {
+        Box::new(ClusterSource {
+            endpoints: cluster.endpoints.iter().cloned().collect(),
+            policy: cluster.locality.clone(),
+            here: here.clone(),
+            labels,
+        })
+    });
+    if let Some(source) = &source {
+        let pod = |host: usize| &builder.pods[upstream.hosts[host].pod as usize];
+        if (0..upstream.hosts.len()).any(|host| pod(host).spare) {
+            set = source.set(&set, |host| !pod(host).spare);
+        }
+    }
     let view = LbView::build(&set, |_| true);
     let hosts = upstream.hosts.iter().map(|host| {
         let pod = &builder.pods[host.pod as usize];
@@ -216,6 +230,7 @@ fn cluster_plan(
         http2: cluster.upstream == Protocol::Http2 && !tcp,
         tcp,
         on_connected,
+        source,
     }
 }
 

@@ -132,6 +132,11 @@ impl<T: Trail> World<'_, T> {
             Connect::TlsFails => (2, Kind::ConnectionRefused),
             Connect::Blackhole => (0, Kind::ConnectionTimedOut),
         };
+        let (round_trips, kind) = match self.dynamic.then(|| self.connect_now(host.pod)).flatten() {
+            Some(Kind::ConnectionTimedOut) => (0, Kind::ConnectionTimedOut),
+            Some(kind) => (1, kind),
+            None => (round_trips, kind),
+        };
         // Luck of the request that made the connection necessary.
         let call = &self.calls[cause as usize];
         let mut draws = Self::draws(
@@ -142,6 +147,10 @@ impl<T: Trail> World<'_, T> {
         let mut takes = SimDuration::ZERO;
         for _ in 0..2 * round_trips {
             takes = takes.plus(sampler.sample(&mut draws));
+        }
+        if self.dynamic {
+            let way = self.disturbed_way(now, host.link, u64::from(id), takes);
+            takes = way.unwrap_or(cluster.pool.connect_timeout);
         }
         let limit = cluster.pool.connect_timeout;
         let (takes, kind) = if kind == Kind::ConnectionTimedOut || takes >= limit {
@@ -165,6 +174,15 @@ impl<T: Trail> World<'_, T> {
             return;
         }
         let pool_id = connection.pool;
+        if self.dynamic {
+            let (edge, host) = self.pool_owner[pool_id as usize];
+            if let Some(kind) = self.connect_now(self.host_pod(edge, host)) {
+                // Its server has gone meanwhile.
+                let timed_out = kind == Kind::ConnectionTimedOut;
+                self.on_connection_failed(now, id, generation, timed_out, queue);
+                return;
+            }
+        }
         self.connections
             .connected(now, id, &mut self.pools[pool_id as usize]);
         self.serve_pending(now, pool_id, queue);

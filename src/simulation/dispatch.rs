@@ -51,6 +51,10 @@ impl<T: Trail> Model for World<'_, T> {
             Kind::ApplicationTriesAgain => self.on_application_tries_again(now, index, queue),
             Kind::HealthCheck => self.on_health_check(now, index, queue),
             Kind::WarmUpOver => self.on_warm_up_over(now),
+            Kind::TimelineAction => self.on_timeline_action(now, index, queue),
+            Kind::PodChanged => self.on_pod_changed(now, index, queue),
+            Kind::PushDue => self.on_push_due(now, queue),
+            Kind::ProxyUpdated => self.on_proxy_updated(now, index, event.generation()),
         }
     }
 }

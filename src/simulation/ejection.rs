@@ -206,14 +206,16 @@ impl<T: Trail> World<'_, T> {
         let edge = &self.edges[edge_id as usize];
         let cluster = &self.plan.clusters[edge.cluster as usize];
         let is_out = |host: u32| self.is_out(edge, host);
-        let somebody = (0..edge.host_count).any(is_out);
-        let view = somebody.then(|| Box::new(LbView::build(&cluster.set, |host| !is_out(host))));
+        let set = edge.set.as_deref().unwrap_or(&cluster.set);
+        let somebody = edge.set.is_some() || (0..edge.host_count).any(is_out);
+        let view = somebody.then(|| Box::new(LbView::build(set, |host| !is_out(host))));
         let edge = &mut self.edges[edge_id as usize];
         edge.view = view;
         let active = &self.active[edge.hosts as usize..][..edge.host_count as usize];
+        let set = edge.set.as_deref().unwrap_or(&cluster.set);
         let view = edge.view.as_deref().unwrap_or(&cluster.view);
         for balancer in &mut edge.balancers {
-            balancer.on_view_changed(&cluster.set, view, |host| active[host as usize], now);
+            balancer.on_view_changed(set, view, |host| active[host as usize], now);
         }
     }
 

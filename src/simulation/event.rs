@@ -48,9 +48,17 @@ pub(crate) enum Kind {
     ApplicationTriesAgain,
     /// A health check begins or ends (index: checked host).
     HealthCheck,
+    /// Something that the scenario wants to happen (index: action).
+    TimelineAction,
+    /// A pod's life goes on (index: step).
+    PodChanged,
+    /// The control plane asks itself whether to push.
+    PushDue,
+    /// A push has reached a proxy (index: pod; generation: number of the push).
+    ProxyUpdated,
 }
 
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 26] = [
     Kind::Arrival,
     Kind::UserReady,
     Kind::ReachedGateway,
@@ -73,6 +81,10 @@ const KINDS: [Kind; 22] = [
     Kind::InboundBackoffElapsed,
     Kind::ApplicationTriesAgain,
     Kind::HealthCheck,
+    Kind::TimelineAction,
+    Kind::PodChanged,
+    Kind::PushDue,
+    Kind::ProxyUpdated,
 ];
 
 /// Bits of a generation.

@@ -28,7 +28,8 @@ impl<T: Trail> World<'_, T> {
         let count = edge.balancers.len() * edge.host_count as usize;
         let pools = self.pools[edge.pools as usize..][..count].iter();
         let pools = pools.filter(|pool| !pool.is_empty()).count() as u32;
-        let hosts = (0..).zip(&cluster.set.hosts);
+        let set = edge.set.as_deref().unwrap_or(&cluster.set);
+        let hosts = (0..).zip(&set.hosts);
         let assigned = hosts.filter(|(_, host)| host.priority != u32::MAX);
         let healthy = assigned.filter(|(index, host)| host.healthy && !self.is_out(edge, *index));
         [
@@ -53,7 +54,7 @@ impl<T: Trail> World<'_, T> {
                 Stat::RqRetryOpen,
                 open(now.retries, now.allows_retry(limits)),
             ),
-            (Stat::MembershipTotal, cluster.set.assigned()),
+            (Stat::MembershipTotal, set.assigned()),
             (Stat::MembershipHealthy, healthy.count() as u32),
         ]
     }

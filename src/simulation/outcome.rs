@@ -8,7 +8,7 @@ use super::world::World;
 use crate::data_plane::Trail;
 use crate::http::grpc;
 use crate::observe::record::{
-    ClientRecord, Ended, Headline, Record, RequestRecord, Series, SeriesPoint,
+    ClientRecord, Ended, Happening, Headline, Record, RequestRecord, Series, SeriesPoint,
 };
 use crate::observe::recorder::{Recorder, RootEnd};
 use crate::units::hash::Digest;
@@ -21,6 +21,9 @@ pub struct Outcome {
     /// Per app: (busy area, waiting area, most waiting) over counted time.
     replication: u32,
     occupation: Vec<(u128, u128, u64)>,
+    /// Per app: pod-nanoseconds that its pods served; empty where none came or went.
+    served: Vec<u128>,
+    told: Vec<(SimTime, String)>,
     counted: SimDuration,
     ended: Ended,
     ended_at: SimTime,
@@ -59,6 +62,12 @@ impl<T: Trail> World<'_, T> {
             total.1 += waiting;
             total.2 = total.2.max(u64::from(pod.waiting_max));
         }
+        if self.dynamic {
+            self.served = vec![0; self.plan.apps.len()];
+            for (pod, plan) in (0..).zip(&self.plan.pods) {
+                self.served[plan.app as usize] += self.served_until(now, pod);
+            }
+        }
     }
 }
 
@@ -87,6 +96,8 @@ impl Outcome {
         let outcome = Self {
             replication: world.seed.replication_number(),
             occupation: world.occupation,
+            served: world.served,
+            told: world.dynamics.told,
             counted,
             ended,
             ended_at: now,
@@ -153,6 +164,7 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
         edges: edges(plan, outcomes),
         workloads: workloads(plan, outcomes),
         series: first.map(series).unwrap_or_default(),
+        happenings: first.map(happenings).unwrap_or_default(),
         assumed: plan.assumed.clone(),
         warnings: plan.warnings.clone(),
         ..Record::default()
@@ -248,6 +260,15 @@ fn series(outcome: &Outcome) -> Series {
         window: outcome.record.window(),
         points: points.collect(),
     }
+}
+
+fn happenings(outcome: &Outcome) -> Vec<Happening> {
+    let told = outcome.told.iter();
+    told.map(|(at, what)| Happening {
+        at: *at,
+        what: what.clone(),
+    })
+    .collect()
 }
 
 fn request(plan: &Plan, replication: u32, end: &RootEnd) -> RequestRecord {

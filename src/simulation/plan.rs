@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::filter_plan::{FilterPlans, FilterSteps};
 use super::resolve::RequestClass;
 use super::sidecar::Gate;
+pub(crate) use super::timeline_plan::{ClusterSource, Timeline};
 use crate::config::scenario::{Connections, ErrorKind, LoadStyle, OnError};
 use crate::data_plane::header_match::HeaderRules;
 use crate::data_plane::outlier_detection::TryResult;
@@ -20,7 +21,7 @@ use crate::units::{Fraction, SimDuration, SimTime};
 use crate::workload::{Discipline, Limits, WarmUp};
 use crate::xds::cluster::{HealthCheck, OutlierDetection, PoolSettings, Thresholds};
 use crate::xds::route::{Fault, RetryPolicy};
-use crate::xds::{Locality, Name};
+use crate::xds::{Locality, Name, ProxyKind};
 
 /// No index.
 pub(crate) const NIL: u32 = u32::MAX;
@@ -67,6 +68,8 @@ pub struct Plan {
     /// Number of client slots per pod: `edges` is laid out by it.
     pub(crate) edge_bases: Vec<u32>,
     pub(crate) edge_count: usize,
+    /// What happens while it runs; `None`: nothing but requests.
+    pub(crate) timeline: Option<Box<Timeline>>,
 }
 
 /// A source of requests.
@@ -216,6 +219,10 @@ pub(crate) struct PodPlan {
     pub(crate) ip: Name,
     /// Worker threads of its proxy.
     pub(crate) workers: u32,
+    /// Does not exist when the run begins.
+    pub(crate) spare: bool,
+    /// What stands in front of its application.
+    pub(crate) proxy: ProxyKind,
 }
 
 /// A cluster as the proxies of one workload use it.
@@ -246,6 +253,8 @@ pub(crate) struct ClusterPlan {
     pub(crate) tcp: bool,
     /// What outlier detection is told when a try gets its connection.
     pub(crate) on_connected: Option<TryResult>,
+    /// What its hosts are made from, where they come and go.
+    pub(crate) source: Option<Box<ClusterSource>>,
 }
 
 /// One host of a cluster.

@@ -93,18 +93,69 @@ impl<T: Trail> World<'_, T> {
         rare: &RareApp,
         queue: &mut Queue<Event>,
     ) {
+        let app = self.plan.pods[pod as usize].app;
+        let limits = self.limits_of(pod, app);
+        if self.pods[pod as usize].busy > limits.concurrency {
+            // Slots have been taken away: this one is not filled again.
+            let goes_on = self.pods[pod as usize].leave(now, limits);
+            debug_assert!(!goes_on);
+            return;
+        }
         let next = self.side.pods[pod as usize]
             .waiting
             .next(now, rare.discipline);
         for _ in &next.dropped {
             self.pods[pod as usize].drop_waiting(now);
         }
-        let goes_on = self.pods[pod as usize].leave(now);
+        let goes_on = self.pods[pod as usize].leave(now, limits);
         debug_assert_eq!(goes_on, next.served.is_some(), "one count of who waits");
         if let Some(id) = next.served {
             self.start_waiting(now, id, queue);
         }
-        for id in next.dropped {
+        self.refuse_dropped(now, next.dropped, queue);
+    }
+
+    /// Who waits in such a pod.
+    pub(super) fn waiting_rarely(&self, pod: u32) -> Vec<u32> {
+        let pods = self.side.pods.get(pod as usize);
+        pods.map_or_else(Vec::new, |p| p.waiting.requests().collect())
+    }
+
+    /// The pod is gone, with its line and all it remembered.
+    pub(super) fn empty_rare_pod(&mut self, pod: u32, ready_at: Option<SimTime>) {
+        if let Some(pod) = self.side.pods.get_mut(pod as usize) {
+            *pod = RarePod {
+                ready_at,
+                key: pod.key,
+                ..RarePod::default()
+            };
+        }
+    }
+
+    /// A slot came back: the next one of a rare pod's line takes it; false when nobody waits.
+    pub(super) fn fill_rare_slot(
+        &mut self,
+        now: SimTime,
+        pod: u32,
+        rare: &RareApp,
+        queue: &mut Queue<Event>,
+    ) -> bool {
+        let next = self.side.pods[pod as usize]
+            .waiting
+            .next(now, rare.discipline);
+        for _ in &next.dropped {
+            self.pods[pod as usize].drop_waiting(now);
+        }
+        if let Some(id) = next.served {
+            self.pods[pod as usize].fill(now);
+            self.start_waiting(now, id, queue);
+        }
+        self.refuse_dropped(now, next.dropped, queue);
+        next.served.is_some()
+    }
+
+    fn refuse_dropped(&mut self, now: SimTime, dropped: Vec<u32>, queue: &mut Queue<Event>) {
+        for id in dropped {
             let attempt = &mut self.attempts[id as usize];
             attempt.status = 503;
             let counts = &mut self.record.apps[attempt.app as usize];

@@ -1,11 +1,13 @@
 //! What a run keeps records of: calls, tries, what a proxy knows of a cluster, users.
 
+use std::sync::Arc;
+
 use super::plan::NIL;
 use crate::data_plane::circuit_breaker::Breakers;
 use crate::data_plane::merge_window::MergeWindow;
 use crate::data_plane::outlier_detection::Monitor;
 use crate::data_plane::retry::RetryState;
-use crate::data_plane::{LbState, LbView};
+use crate::data_plane::{HostSet, LbState, LbView};
 use crate::engine::rng::Seed;
 use crate::engine::{LaneId, TimerId};
 use crate::http::{Details, Flags};
@@ -131,6 +133,10 @@ pub(super) enum Fate {
     Refuse,
     /// Never answer.
     Hang,
+    /// Its pod is gone, the end of its work is still in the queue.
+    Dead,
+    /// Its pod is gone with its packets; nothing in the queue speaks of it.
+    Lost,
 }
 
 impl Fate {
@@ -230,6 +236,8 @@ pub(super) struct Edge {
     pub(super) checked: Option<u32>,
     /// It has opened a connection.
     pub(super) had_connection: bool,
+    /// Own hosts, once some have come or gone; else the cluster plan's.
+    pub(super) set: Option<Arc<HostSet>>,
     /// Own view while somebody is out; else the cluster plan's.
     pub(super) view: Option<Box<LbView>>,
     /// Balancer memory per worker.

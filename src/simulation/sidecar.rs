@@ -35,6 +35,16 @@ impl Gate {
             tail: NIL,
         }
     }
+
+    /// First of the requests that wait.
+    pub(super) fn head(&self) -> u32 {
+        self.head
+    }
+
+    /// Nobody is inside, nobody waits.
+    pub(super) fn empty(&mut self) {
+        *self = Self::new(self.slot);
+    }
 }
 
 impl<T: Trail> World<'_, T> {
@@ -43,6 +53,10 @@ impl<T: Trail> World<'_, T> {
         let attempt = &mut self.attempts[id as usize];
         attempt.arrived = now;
         self.record.pods[attempt.pod as usize].requests += 1;
+        if self.dynamic && self.is_unreachable(now, id, queue) {
+            return;
+        }
+        let attempt = &mut self.attempts[id as usize];
         match plan.targets[attempt.target as usize].inbound {
             Inbound::Direct => {}
             Inbound::Forward(inbound) => {

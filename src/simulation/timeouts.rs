@@ -118,6 +118,8 @@ impl<T: Trail> World<'_, T> {
             // Nothing would ever end it: the pod notices that its peer is gone.
             self.leave_pod(now, attempt_id, queue);
             self.free_attempts.push(attempt_id);
+        } else if attempt.fate == Fate::Lost {
+            self.free_attempts.push(attempt_id);
         }
     }
 

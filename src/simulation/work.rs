@@ -30,8 +30,8 @@ impl<T: Trail> World<'_, T> {
     #[inline(always)]
     pub(super) fn admit(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) -> bool {
         let Attempt { pod, app, .. } = self.attempts[id as usize];
+        let limits = self.limits_of(pod, app);
         let app = app as usize;
-        let limits = self.plan.apps[app].limits;
         match self.pods[pod as usize].arrive(now, limits) {
             Admission::Serve => {
                 self.record.apps[app].requests += 1;
@@ -96,6 +96,12 @@ impl<T: Trail> World<'_, T> {
                 };
             }
         }
+        if self.dynamic
+            && let Some(fate) = self.disturbed_fate(self.attempts[id as usize].pod, key)
+        {
+            self.attempts[id as usize].fate = fate;
+        }
+        let attempt = &mut self.attempts[id as usize];
         if attempt.fate == Fate::Hang {
             if attempt.call == NIL {
                 self.leave_pod(now, id, queue);
@@ -110,10 +116,16 @@ impl<T: Trail> World<'_, T> {
         if let Some(rare) = &app.rare {
             takes = self.slow_work(now, id, rare, takes);
         }
+        if self.dynamic {
+            takes = self.disturbed_work(self.attempts[id as usize].pod, key, takes);
+        }
         queue.push(now.after(takes), Event::new(Kind::WorkDone, id));
     }
 
     pub(super) fn on_work_done(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        if self.dynamic && self.is_interrupted(id) {
+            return;
+        }
         let attempt = &self.attempts[id as usize];
         let app = &self.plan.apps[attempt.app as usize];
         match attempt.fate {
@@ -129,7 +141,9 @@ impl<T: Trail> World<'_, T> {
                 };
                 self.answer(now, id, status, queue);
             }
-            Fate::Reset | Fate::Refuse | Fate::Hang => self.answer(now, id, 0, queue),
+            Fate::Reset | Fate::Refuse | Fate::Hang | Fate::Dead | Fate::Lost => {
+                self.answer(now, id, 0, queue);
+            }
         }
     }
 
@@ -243,8 +257,9 @@ impl<T: Trail> World<'_, T> {
             self.leave_rare_pod(now, pod_id as u32, rare, queue);
             return;
         }
+        let limits = self.limits_of(pod_id as u32, self.attempts[id as usize].app);
         let pod = &mut self.pods[pod_id];
-        if pod.leave(now) {
+        if pod.leave(now, limits) {
             let next = pod.head;
             pod.head = self.attempts[next as usize].next;
             if pod.head == NIL {
@@ -276,9 +291,46 @@ impl<T: Trail> World<'_, T> {
             .distances
             .sampler(attempt.link)
             .sample(&mut Self::draws(attempt.key, self.keys.back));
+        if self.dynamic {
+            self.answer_disturbed(now, id, delay, queue);
+            return;
+        }
         queue.push(
             now.after(delay),
             Event::new(Kind::ResponseReachedClient, id),
         );
+    }
+
+    /// Slots that came back are filled from the queue.
+    pub(super) fn fill_slots(&mut self, now: SimTime, pod_id: u32, queue: &mut Queue<Event>) {
+        let app = self.plan.pods[pod_id as usize].app;
+        let limits = self.limits_of(pod_id, app);
+        loop {
+            let pod = &mut self.pods[pod_id as usize];
+            if pod.waiting == 0 || pod.busy >= limits.concurrency {
+                return;
+            }
+            let plan = self.plan;
+            if let Some(rare) = &plan.apps[app as usize].rare {
+                if !self.fill_rare_slot(now, pod_id, rare, queue) {
+                    return;
+                }
+                continue;
+            }
+            pod.fill(now);
+            let next = self.next_in_queue(pod_id);
+            self.start_waiting(now, next, queue);
+        }
+    }
+
+    /// Takes the head of a pod's queue.
+    fn next_in_queue(&mut self, pod_id: u32) -> u32 {
+        let pod = &mut self.pods[pod_id as usize];
+        let next = pod.head;
+        pod.head = std::mem::replace(&mut self.attempts[next as usize].next, NIL);
+        if pod.head == NIL {
+            pod.tail = NIL;
+        }
+        next
     }
 }

@@ -12,6 +12,7 @@ pub(super) use super::records::{
 };
 use super::side::Side;
 use super::sidecar::Gate;
+use super::timeline::Dynamics;
 use crate::config::scenario::LoadStyle;
 use crate::data_plane::circuit_breaker::Breakers;
 use crate::data_plane::conn_pool::{Connections, Pool};
@@ -62,6 +63,9 @@ pub(super) struct World<'p, T: Trail> {
     pub(super) record: Recorder,
     pub(super) trail: T,
     pub(super) side: Side,
+    /// Pods and links change during the run.
+    pub(super) dynamic: bool,
+    pub(super) dynamics: Dynamics,
     pub(super) counting: bool,
     pub(super) counting_from: SimTime,
     pub(super) roots_open: u64,
@@ -72,6 +76,8 @@ pub(super) struct World<'p, T: Trail> {
     pub(super) closed_at: SimTime,
     /// Per app: (busy area, waiting area, most waiting), once accounts are closed.
     pub(super) occupation: Vec<(u128, u128, u64)>,
+    /// Per app: time its pods served, where pods come and go.
+    pub(super) served: Vec<u128>,
 }
 
 /// A client loop takes a moment between an answer and its next request.
@@ -140,6 +146,8 @@ impl<'p, T: Trail> World<'p, T> {
             record: Recorder::new(sizes, window(plan.duration), counting_from, keep),
             trail,
             side,
+            dynamic: plan.timeline.is_some(),
+            dynamics: Dynamics::new(plan),
             counting: plan.warm_up.is_zero(),
             counting_from,
             roots_open: 0,
@@ -149,6 +157,7 @@ impl<'p, T: Trail> World<'p, T> {
                 .map_or(SimTime::MAX, |d| SimTime::ZERO.after(d)),
             closed_at: SimTime::ZERO,
             occupation: Vec::new(),
+            served: Vec::new(),
         };
         world.record.proxies = vec![ProxyStats::default(); plan.filters.scopes.len()];
         if !world.counting {
@@ -157,6 +166,7 @@ impl<'p, T: Trail> World<'p, T> {
         if plan.clusters.iter().any(|c| c.health_check.is_some()) {
             world.begin_health_checks(queue);
         }
+        world.begin_timeline(queue);
         world.begin_loads(queue);
         world
     }
@@ -279,10 +289,14 @@ impl<'p, T: Trail> World<'p, T> {
             host_count: count,
             checked: None,
             had_connection: false,
+            set: None,
             view: None,
             balancers,
         });
         self.edge_of[at] = id;
+        if self.dynamic {
+            self.begin_edge_with(SimTime::ZERO, pod, id);
+        }
         id
     }
 

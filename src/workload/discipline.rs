@@ -54,6 +54,11 @@ pub struct Next {
 }
 
 impl Waiting {
+    /// Everybody who waits, the oldest first.
+    pub fn requests(&self) -> impl Iterator<Item = u32> + '_ {
+        self.line.iter().map(|(request, _)| *request)
+    }
+
     /// One more.
     pub fn push(&mut self, now: SimTime, request: u32) {
         if self.line.is_empty() {

@@ -57,6 +57,15 @@ impl Default for Pod {
 }
 
 impl Pod {
+    /// Nobody is served and nobody waits: what runs in the pod is gone.
+    pub fn empty(&mut self, now: SimTime) {
+        self.advance(now);
+        self.busy = 0;
+        self.waiting = 0;
+        self.head = u32::MAX;
+        self.tail = u32::MAX;
+    }
+
     /// Accounts for the time since the last change.
     #[inline]
     fn advance(&mut self, now: SimTime) {
@@ -86,12 +95,20 @@ impl Pod {
         }
     }
 
+    /// A slot that came back takes the head of the queue, which the caller starts.
+    pub fn fill(&mut self, now: SimTime) {
+        self.advance(now);
+        self.waiting -= 1;
+        self.busy += 1;
+    }
+
     /// A request leaves its slot; true when the caller must start the head of the queue in it.
+    /// A slot above the limits is not filled again.
     #[inline]
     #[must_use]
-    pub fn leave(&mut self, now: SimTime) -> bool {
+    pub fn leave(&mut self, now: SimTime, limits: Limits) -> bool {
         self.advance(now);
-        if self.waiting > 0 {
+        if self.waiting > 0 && self.busy <= limits.concurrency {
             self.waiting -= 1;
             true
         } else {
@@ -136,8 +153,11 @@ mod tests {
         assert_eq!(pod.arrive(at(0), limits), Admission::Serve);
         assert_eq!(pod.arrive(at(0), limits), Admission::Wait);
         assert_eq!(pod.arrive(at(0), limits), Admission::Reject);
-        assert!(pod.leave(at(10)), "the waiting request takes the slot");
-        assert!(!pod.leave(at(30)));
+        assert!(
+            pod.leave(at(10), limits),
+            "the waiting request takes the slot"
+        );
+        assert!(!pod.leave(at(30), limits));
         assert_eq!(pod.areas(at(100)), (30, 10));
     }
 }

@@ -76,6 +76,8 @@ pub struct Workload {
     pub labels: BTreeMap<Name, Name>,
     /// `default` unless the pod template says otherwise.
     pub service_account: Name,
+    /// How its pods come and go.
+    pub lifecycle: Lifecycle,
     /// Where it was declared.
     pub origin: Origin,
 }
@@ -85,6 +87,32 @@ impl Workload {
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
+}
+
+/// How pods of a workload come and go, as far as manifests say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// `terminationGracePeriodSeconds`.
+    pub grace_seconds: Option<u32>,
+    /// `lifecycle.preStop` that sleeps, the longest of its containers, in seconds.
+    pub pre_stop_seconds: Option<u32>,
+    /// A `readinessProbe` of its containers.
+    pub readiness: Option<Probe>,
+    /// `strategy.rollingUpdate.maxSurge` as written: `25%` or `1`.
+    pub max_surge: Option<Name>,
+    /// `strategy.rollingUpdate.maxUnavailable` as written.
+    pub max_unavailable: Option<Name>,
+}
+
+/// A probe's timing, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// `initialDelaySeconds`.
+    pub initial_delay: u32,
+    /// `periodSeconds`.
+    pub period: u32,
+    /// `failureThreshold`.
+    pub failures: u32,
 }
 
 /// One replica.
@@ -102,6 +130,8 @@ pub struct Pod {
     pub node: Name,
     /// False: the pod exists and its readiness probe fails.
     pub ready: bool,
+    /// It does not exist yet: events of a scenario or an autoscaler may start it.
+    pub spare: bool,
 }
 
 /// A service as Kubernetes (kube-proxy, cluster DNS) sees it.

@@ -28,6 +28,7 @@ mod data_plane_routes;
 mod data_plane_tries;
 mod determinism;
 mod envoy_filter;
+mod events;
 mod harness;
 mod istio;
 mod layering;

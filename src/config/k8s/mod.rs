@@ -1,5 +1,6 @@
 //! Kubernetes kinds that take part in traffic.
 
+mod lifecycle;
 mod proxy_threads;
 mod services;
 mod workloads;
@@ -116,6 +117,8 @@ pub struct PodTemplateOwner {
     pub has_proxy_container: bool,
     /// An `istio-proxy` container started as `router`: a gateway.
     pub is_gateway: bool,
+    /// How its pods come and go.
+    pub lifecycle: crate::xds::snapshot::Lifecycle,
 }
 
 /// What a pod template's annotations say of its proxy's worker threads.

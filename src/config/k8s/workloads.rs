@@ -4,7 +4,9 @@ use crate::config::Meta;
 use crate::config::decode::Fields;
 use crate::diagnostic::{Class, Diagnostic};
 use crate::xds::Name;
+use crate::xds::snapshot::Lifecycle;
 
+use super::lifecycle;
 use super::proxy_threads::proxy_threads;
 use super::{ContainerPort, HorizontalPodAutoscaler, PodTemplateOwner, ProxyThreads};
 
@@ -25,6 +27,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
         ready: true,
         has_proxy_container: false,
         is_gateway: false,
+        lifecycle: Lifecycle::default(),
     };
     if &**kind == "Pod" {
         f.object("spec", |f| pod_spec(f, &mut owner));
@@ -34,6 +37,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
         owner.annotations.clear();
         f.object("spec", |f| {
             owner.replicas = pods(f, "replicas");
+            lifecycle::strategy(f, &mut owner.lifecycle);
             f.object("template", |f| template(f, &mut owner));
         });
     }
@@ -96,6 +100,7 @@ fn pod_spec(f: &Fields<'_>, owner: &mut PodTemplateOwner) {
     }
     owner.host_network = f.flag("hostNetwork");
     owner.node_name = f.text("nodeName");
+    owner.lifecycle.grace_seconds = f.integer("terminationGracePeriodSeconds");
     // A native sidecar is an init container that never ends.
     let native = f.objects("initContainers", |f| {
         f.text("restartPolicy")
@@ -104,6 +109,7 @@ fn pod_spec(f: &Fields<'_>, owner: &mut PodTemplateOwner) {
     });
     let containers = f.objects("containers", container);
     for container in native.into_iter().flatten().chain(containers) {
+        lifecycle::join(&mut owner.lifecycle, &container.lifecycle);
         if !container.is_proxy {
             owner.ports.extend(container.ports);
             continue;
@@ -126,6 +132,7 @@ struct Container {
     is_auto: bool,
     is_router: bool,
     ports: Vec<ContainerPort>,
+    lifecycle: Lifecycle,
 }
 
 fn container(f: &Fields<'_>) -> Container {
@@ -138,6 +145,7 @@ fn container(f: &Fields<'_>) -> Container {
         is_proxy: f.text("name").is_some_and(|name| &*name == "istio-proxy"),
         is_auto: f.text("image").is_some_and(|image| &*image == "auto"),
         is_router: words("args") || words("command"),
+        lifecycle: lifecycle::container(f),
         ports: f
             .objects("ports", |f| {
                 Some(ContainerPort {

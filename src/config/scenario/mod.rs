@@ -5,12 +5,14 @@
 //! The published JSON Schema ([`model_schema`], [`scenario_schema`]) comes from mirror types whose
 //! fields a test compares with those the decoder reads.
 
+mod events;
 mod lengths;
 mod limits;
 mod model;
 mod pod_model;
 mod profile;
 mod read_call;
+mod read_events;
 mod read_load;
 mod read_model;
 mod read_pod;
@@ -23,6 +25,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub use events::{EventKind, FailureKind, Part, Target, TargetKind, TimedEvent, spare_pods};
 pub use lengths::Files;
 pub use limits::{CONNECTIONS_MAX, DURATION_MAX, Objection, REPLICATIONS_MAX, REQUESTS_MAX};
 pub use model::{

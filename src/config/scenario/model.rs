@@ -112,6 +112,10 @@ pub struct WorkloadModel {
     pub pauses: Option<RuntimePauses>,
     /// Limit on processor time.
     pub cpu: Option<CpuLimit>,
+    /// From a pod's creation until it serves.
+    pub startup: Distribution,
+    /// Somebody wrote it.
+    pub startup_written: bool,
     /// Where it was written; built in when assumed.
     pub origin: Origin,
 }
@@ -136,6 +140,8 @@ impl Default for WorkloadModel {
             warm_up: None,
             pauses: None,
             cpu: None,
+            startup: Distribution::Constant(SimDuration::from_secs(5)),
+            startup_written: false,
             origin: Origin::BUILT_IN,
         }
     }

@@ -12,7 +12,7 @@ use super::model::{
 use super::read_call::step;
 use super::read_load::headers;
 use super::read_pod::pod;
-use super::reader::Report;
+use super::reader::{Fields, Report};
 use super::run::HeaderValue;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Node, Object, Value};
@@ -35,6 +35,7 @@ pub(super) const WORKLOAD_FIELDS: &[&str] = &[
     "warmUp",
     "pauses",
     "cpu",
+    "startup",
 ];
 pub(super) const ERROR_FIELDS: &[&str] = &[
     "status", "grpc", "reset", "hang", "refuse", "headers", "rate",
@@ -217,6 +218,12 @@ fn workload(
         read.status = report.status(node).unwrap_or(read.status);
     }
     pod(report, fields, &mut read, files);
+    if let Some(node) = fields.get("startup")
+        && let Some(length) = distribution(report, node, files)
+    {
+        read.startup = length;
+        read.startup_written = true;
+    }
     read
 }
 
@@ -251,8 +258,17 @@ fn errors(report: &mut Report, node: &Node) -> Vec<AppError> {
 }
 
 fn app_error(report: &mut Report, node: &Node) -> Option<AppError> {
-    const KINDS: &[&str] = &["status", "grpc", "reset", "hang", "refuse"];
     let fields = report.fields(node, "an error", ERROR_FIELDS);
+    app_error_of(report, node, fields)
+}
+
+/// An error among the fields of a mapping that may have others.
+pub(super) fn app_error_of(
+    report: &mut Report,
+    node: &Node,
+    fields: Fields<'_>,
+) -> Option<AppError> {
+    const KINDS: &[&str] = &["status", "grpc", "reset", "hang", "refuse"];
     let help = "write for example `{status: 500, rate: 0.1%}`";
     let rate = fields.need(report, "rate", help);
     let rate = rate.and_then(|node| report.parsed::<Fraction>(node, "TT-ERROR-RATE"));

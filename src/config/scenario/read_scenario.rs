@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::lengths::Files;
 use super::limits::{self, DURATION_MAX, REPLICATIONS_MAX};
+use super::read_events::events;
 use super::read_load::load;
 use super::reader::{Fields, Report};
 use super::run::Scenario;
@@ -21,6 +22,7 @@ pub(super) const SCENARIO_FIELDS: &[&str] = &[
     "seed",
     "replications",
     "load",
+    "events",
 ];
 const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
 
@@ -41,6 +43,7 @@ pub fn decode_scenario(
         seed: 1,
         replications: 1,
         load: Vec::new(),
+        events: Vec::new(),
         origin: report.origin(&object.root),
     };
     report.fields(&object.root, "a Scenario", ENVELOPE);
@@ -78,6 +81,7 @@ fn read_spec(report: &mut Report, spec: &Node, scenario: &mut Scenario, files: F
     }
     read_duration(report, fields, scenario);
     read_loads(report, fields, scenario, files);
+    scenario.events = events(report, fields.get("events"), scenario.duration, files);
 }
 
 /// `1.30` without quotes is a number to YAML and would lose its zero.

@@ -27,6 +27,8 @@ pub struct Scenario {
     pub replications: u32,
     /// Sources of requests.
     pub load: Vec<Load>,
+    /// What happens to the mesh meanwhile, in the order of time.
+    pub events: Vec<super::TimedEvent>,
     /// Where it starts; built in when made from flags.
     pub origin: Origin,
 }

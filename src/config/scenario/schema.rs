@@ -6,6 +6,7 @@
 #![expect(dead_code, reason = "described by schemars, never built")]
 
 mod call;
+mod events;
 mod length;
 mod load;
 mod model;

@@ -1,5 +1,6 @@
 //! Documents in, values and complaints out.
 
+use super::read_events;
 use super::*;
 use crate::engine::Distribution;
 use crate::manifest::{Source, read_objects};
@@ -523,6 +524,16 @@ fn the_schemas_have_the_fields_the_decoder_reads() {
         (&scenario, "Daily", read_profile::DAILY_FIELDS),
         (&scenario, "Spike", read_profile::SPIKE_FIELDS),
         (&scenario, "Rates", read_profile::RATES_FIELDS),
+        (&scenario, "Event", read_events::EVENT_FIELDS),
+        (&scenario, "Fail", read_events::FAIL_FIELDS),
+        (&scenario, "Restore", read_events::RESTORE_FIELDS),
+        (&scenario, "Slow", read_events::SLOW_FIELDS),
+        (&scenario, "Errors", read_events::ERRORS_FIELDS),
+        (&scenario, "Capacity", read_events::CAPACITY_FIELDS),
+        (&scenario, "Partition", read_events::PARTITION_FIELDS),
+        (&scenario, "Delay", read_events::DELAY_FIELDS),
+        (&scenario, "Scale", read_events::SCALE_FIELDS),
+        (&scenario, "Rollout", read_events::ROLLOUT_FIELDS),
     ];
     for (schema, definition, fields) in cases {
         let mut fields: Vec<String> = fields.iter().map(|f| (*f).to_owned()).collect();

@@ -66,6 +66,7 @@ pub(super) fn workload(
         ready: true,
         has_proxy_container: false,
         is_gateway: false,
+        lifecycle: crate::xds::snapshot::Lifecycle::default(),
     }
 }
 

@@ -91,28 +91,54 @@ impl HostSet {
             balance_factor: cluster.common_lb.hash_balance_factor.filter(|f| *f > 0),
             warmup: cluster.warmup,
         };
+        set.assign(assignment);
+        set
+    }
+
+    /// The same hosts under another assignment, in which some may be missing and others new.
+    #[must_use]
+    pub fn assigned_as(&self, assignment: &LoadAssignment) -> Self {
+        let mut set = Self {
+            localities: Vec::with_capacity(assignment.groups.len()),
+            priorities: Vec::new(),
+            ..self.clone()
+        };
+        for host in &mut set.hosts {
+            host.priority = u32::MAX;
+            host.locality = u32::MAX;
+        }
+        set.assign(assignment);
+        set
+    }
+
+    fn assign(&mut self, assignment: &LoadAssignment) {
         for group in &assignment.groups {
             let priority = group.priority as usize;
-            if set.priorities.len() <= priority {
-                set.priorities
+            if self.priorities.len() <= priority {
+                self.priorities
                     .resize_with(priority + 1, LbPriority::default);
             }
-            let locality = set.localities.len() as u32;
+            let locality = self.localities.len() as u32;
             for host in &group.endpoints {
-                let entry = &mut set.hosts[*host as usize];
+                let entry = &mut self.hosts[*host as usize];
                 entry.priority = group.priority;
                 entry.locality = locality;
             }
-            set.priorities[priority].hosts.extend(&group.endpoints);
-            set.priorities[priority].localities.push(locality);
-            set.localities.push(LbLocality {
+            self.priorities[priority].hosts.extend(&group.endpoints);
+            self.priorities[priority].localities.push(locality);
+            self.localities.push(LbLocality {
                 priority: group.priority,
                 weight: group.weight,
                 hosts: group.endpoints.clone(),
             });
         }
-        set
     }
+
+    /// True when the client's assignment holds the endpoint.
+    pub fn holds(&self, host: u32) -> bool {
+        self.hosts[host as usize].priority != u32::MAX
+    }
+
     /// Number of endpoints that the client's assignment holds, whatever their health.
     pub fn assigned(&self) -> u32 {
         self.priorities.iter().map(|p| p.hosts.len() as u32).sum()

@@ -106,6 +106,10 @@ pub(super) fn endpoints(plan: &Plan, outcomes: &[Outcome]) -> Vec<EndpointRecord
         .iter()
         .enumerate()
         .filter(|(index, _)| reachable[*index])
+        .filter(|(index, pod)| {
+            // One that nobody started does not exist.
+            !pod.spare || outcomes.iter().any(|o| o.record.pods[*index].requests > 0)
+        })
         .map(|(index, pod)| EndpointRecord {
             workload: plan.apps[pod.app as usize].name.clone(),
             pod: pod.name.clone(),
@@ -161,6 +165,9 @@ pub(super) fn workloads(plan: &Plan, outcomes: &[Outcome]) -> Vec<WorkloadRecord
         let mut total = AppCounts::default();
         let mut rare = BTreeMap::new();
         let (mut busy, mut waiting, mut most, mut counted) = (0.0_f64, 0.0_f64, 0, 0.0_f64);
+        let mut served = 0.0_f64;
+        let existing = app.pods.iter().filter(|p| !plan.pods[**p as usize].spare);
+        let pods = existing.count();
         for outcome in outcomes {
             let counts = &outcome.record.apps[index];
             total.requests += counts.requests;
@@ -175,19 +182,23 @@ pub(super) fn workloads(plan: &Plan, outcomes: &[Outcome]) -> Vec<WorkloadRecord
             waiting += w as f64;
             most = most.max(m);
             counted += outcome.counted.ns() as f64;
+            served += match outcome.served.get(index) {
+                Some(ns) => *ns as f64,
+                None => pods as f64 * outcome.counted.ns() as f64,
+            };
         }
         if total.requests + total.rejected == 0 {
             continue;
         }
         let mean = |area: f64| if counted > 0.0 { area / counted } else { 0.0 };
-        let slots = f64::from(app.limits.concurrency) * app.pods.len() as f64;
+        let slots = f64::from(app.limits.concurrency) * served;
         all.push(WorkloadRecord {
             name: app.name.clone(),
-            pods: app.pods.len() as u32,
+            pods: pods as u32,
             requests: total.requests,
             rejected: total.rejected,
             errors: total.errors,
-            utilisation: (app.limits.concurrency != u32::MAX).then(|| mean(busy) / slots),
+            utilisation: (app.limits.concurrency != u32::MAX && served > 0.0).then(|| busy / slots),
             busy_mean: mean(busy),
             queue_mean: mean(waiting),
             queue_max: most,

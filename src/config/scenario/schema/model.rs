@@ -87,6 +87,8 @@ pub(super) struct Workload {
     pauses: Option<Pauses>,
     /// A limit on processor time.
     cpu: Option<Cpu>,
+    /// From a pod's creation until it serves, for pods that events start; 5s when not written.
+    startup: Option<Distribution>,
 }
 
 /// A failure with its share of requests: exactly one of `status`, `grpc`, `reset`, `hang`, `refuse`.

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 
+use super::events::Event;
 use super::length::Duration;
 use super::load::Load;
 
@@ -26,4 +27,6 @@ pub(super) struct ScenarioSpec {
     /// Sources of requests.
     #[schemars(length(min = 1))]
     load: Vec<Load>,
+    /// What happens to the mesh meanwhile.
+    events: Option<Vec<Event>>,
 }

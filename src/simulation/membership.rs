@@ -1,0 +1,215 @@
+//! Pods join and leave the endpoints, and every proxy learns of it in its own time.
+
+use std::sync::Arc;
+
+use super::event::{Event, Kind};
+use super::plan::NIL;
+use super::world::World;
+use crate::data_plane::outlier_detection::HostOutlier;
+use crate::data_plane::{HostSet, LbView, Trail};
+use crate::engine::Queue;
+use crate::observe::Stat;
+use crate::units::SimTime;
+use crate::xds::ProxyKind;
+
+impl<T: Trail> World<'_, T> {
+    /// The endpoints change; istiod sees it a moment later.
+    pub(super) fn list_pod(
+        &mut self,
+        now: SimTime,
+        pod: u32,
+        listed: bool,
+        queue: &mut Queue<Event>,
+    ) {
+        let Some(timeline) = &self.plan.timeline else {
+            return;
+        };
+        if std::mem::replace(&mut self.dynamics.listed[pod as usize], listed) == listed {
+            return;
+        }
+        let seen = now.after(timeline.push.watch);
+        if let Some(at) = self.dynamics.istiod.on_change(seen, timeline.push.quiet) {
+            queue.push(at, Event::new(Kind::PushDue, 0));
+        }
+        self.advance_rolling(now, pod, queue);
+    }
+
+    /// istiod asks itself whether it has been quiet for long enough.
+    #[cold]
+    pub(super) fn on_push_due(&mut self, now: SimTime, queue: &mut Queue<Event>) {
+        let plan = self.plan;
+        let Some(timeline) = &plan.timeline else {
+            return;
+        };
+        let settings = &timeline.push;
+        if let Some(again) = self.dynamics.istiod.ask(now, settings.quiet, settings.most) {
+            queue.push(again, Event::new(Kind::PushDue, 0));
+            return;
+        }
+        let epoch = self.dynamics.epochs.len() as u32;
+        self.dynamics
+            .epochs
+            .push(self.dynamics.listed.clone().into());
+        self.dynamics.unheard.push(plan.pods.len() as u32);
+        for (pod, entry) in (0..).zip(&plan.pods) {
+            let takes = match entry.proxy {
+                ProxyKind::None => &settings.kube_proxy,
+                ProxyKind::Sidecar | ProxyKind::Gateway => &settings.takes,
+            };
+            let key = self.seed.key("push", &entry.name);
+            let mut draws = Self::draws(key, u64::from(epoch));
+            let at = now.after(takes.sample(&mut draws));
+            queue.push(at, Event::stamped(Kind::ProxyUpdated, pod, epoch));
+        }
+    }
+
+    /// A push has reached a proxy; an older one that comes later brings nothing.
+    #[cold]
+    pub(super) fn on_proxy_updated(&mut self, now: SimTime, pod: u32, epoch: u32) {
+        let unheard = &mut self.dynamics.unheard[epoch as usize];
+        *unheard -= 1;
+        if *unheard == 0 {
+            self.tell_push(now, epoch);
+        }
+        let before = self.dynamics.known[pod as usize];
+        if epoch <= before {
+            return;
+        }
+        self.dynamics.known[pod as usize] = epoch;
+        for edge in self.edges_of(pod) {
+            self.update_edge(now, edge, before, epoch);
+        }
+    }
+
+    /// The last proxy has heard of a push.
+    fn tell_push(&mut self, now: SimTime, epoch: u32) {
+        let (old, new) = (
+            &self.dynamics.epochs[epoch as usize - 1],
+            &self.dynamics.epochs[epoch as usize],
+        );
+        let names = |wanted: bool| {
+            let all = old.iter().zip(new.iter()).zip(&self.plan.pods);
+            let changed = all.filter(|((old, new), _)| old != new && **new == wanted);
+            let names: Vec<&str> = changed.map(|(_, pod)| pod.name.as_str()).collect();
+            match names.len() {
+                0..=4 => names.join(", "),
+                n => format!("{} and {} more", names[..3].join(", "), n - 3),
+            }
+        };
+        let (joined, left) = (names(true), names(false));
+        let mut parts = Vec::new();
+        if !left.is_empty() {
+            parts.push(format!("without {left}"));
+        }
+        if !joined.is_empty() {
+            parts.push(format!("with {joined}"));
+        }
+        if !parts.is_empty() {
+            let sentence = format!("every proxy knows the endpoints {}", parts.join(" and "));
+            self.dynamics.tell(now, sentence);
+        }
+    }
+
+    /// Edges of a pod that exist.
+    pub(super) fn edges_of(&self, pod: u32) -> Vec<u32> {
+        let bases = &self.plan.edge_bases;
+        let begin = bases[pod as usize] as usize;
+        let end = (bases.get(pod as usize + 1)).map_or(self.edge_of.len(), |base| *base as usize);
+        let all = self.edge_of[begin..end].iter().copied();
+        all.filter(|edge| *edge != NIL).collect()
+    }
+
+    fn update_edge(&mut self, now: SimTime, edge_id: u32, before: u32, epoch: u32) {
+        let cluster_id = self.edges[edge_id as usize].cluster;
+        let cluster = &self.plan.clusters[cluster_id as usize];
+        let (old, new) = (
+            &self.dynamics.epochs[before as usize],
+            &self.dynamics.epochs[epoch as usize],
+        );
+        let changed = |pod: u32| old[pod as usize] != new[pod as usize];
+        if !cluster.hosts.iter().any(|host| changed(host.pod)) {
+            return;
+        }
+        let left: Vec<u32> = (0..)
+            .zip(&cluster.hosts)
+            .filter(|(_, h)| old[h.pod as usize] && !new[h.pod as usize])
+            .map(|(host, _)| host)
+            .collect();
+        self.adopt_set(now, edge_id, epoch);
+        for host in left {
+            self.host_left(edge_id, host);
+        }
+        let edge = &mut self.edges[edge_id as usize];
+        edge.merge.on_membership_change(now);
+        self.record.slots[edge.slot as usize]
+            .stats
+            .inc(Stat::MembershipChange);
+        self.rebuild_view(now, edge_id);
+    }
+
+    /// Its connections drain, what was known of it is forgotten.
+    fn host_left(&mut self, edge_id: u32, host: u32) {
+        self.drain_host(edge_id, host);
+        let edge = &mut self.edges[edge_id as usize];
+        let outlier = &mut self.outliers[(edge.hosts + host) as usize];
+        edge.monitor.on_host_removed(outlier);
+        *outlier = HostOutlier::default();
+    }
+
+    /// The edge's hosts as a push lists them; hosts that are new to it begin their slow start.
+    fn adopt_set(&mut self, now: SimTime, edge_id: u32, epoch: u32) {
+        let plan = self.plan;
+        let cluster_id = self.edges[edge_id as usize].cluster;
+        let cluster = &plan.clusters[cluster_id as usize];
+        let Some(source) = &cluster.source else {
+            return;
+        };
+        let listed = self.dynamics.epochs[epoch as usize].clone();
+        let shared = self
+            .dynamics
+            .sets
+            .entry((cluster_id, epoch))
+            .or_insert_with(|| {
+                let is_listed = |host: usize| listed[cluster.hosts[host].pod as usize];
+                Arc::new(source.set(&cluster.set, is_listed))
+            });
+        let mut set = Arc::clone(shared);
+        let edge = &mut self.edges[edge_id as usize];
+        if cluster.set.warmup.is_some() {
+            let old: &HostSet = edge.set.as_deref().unwrap_or(&cluster.set);
+            let own = Arc::make_mut(&mut set);
+            for (host, entry) in (0..).zip(&mut own.hosts) {
+                entry.added_at = if old.holds(host) {
+                    old.hosts[host as usize].added_at
+                } else {
+                    Some(now)
+                };
+            }
+        }
+        if let Some(config) = &cluster.outlier {
+            edge.monitor.set_hosts(config, set.assigned());
+        }
+        edge.set = Some(set);
+    }
+
+    /// An edge that is made after pushes knows what its proxy knows.
+    #[cold]
+    pub(super) fn begin_edge_with(&mut self, now: SimTime, pod: u32, edge_id: u32) {
+        let epoch = self.dynamics.known[pod as usize];
+        if epoch == 0 {
+            return;
+        }
+        self.adopt_set(now, edge_id, epoch);
+        let edge = &mut self.edges[edge_id as usize];
+        if let Some(set) = &mut edge.set
+            && set.hosts.iter().any(|h| h.added_at.is_some())
+        {
+            // The whole cluster is new to the proxy: nobody warms up.
+            for host in &mut Arc::make_mut(set).hosts {
+                host.added_at = None;
+            }
+        }
+        let set = edge.set.clone();
+        edge.view = set.map(|set| Box::new(LbView::build(&set, |_| true)));
+    }
+}
