@@ -18,16 +18,19 @@ pub enum AppStat {
     QueueDrops,
     /// Requests that stood still because a CPU quota was used up.
     CpuThrottled,
+    /// Requests given up because their deadline was over.
+    DeadlinesExceeded,
 }
 
 /// All of them with the names they have in reports.
-const NAMES: [(AppStat, &str); 6] = [
+const NAMES: [(AppStat, &str); 7] = [
     (AppStat::CacheHits, "cache_hits"),
     (AppStat::CacheMisses, "cache_misses"),
     (AppStat::AsyncCalls, "async_calls"),
     (AppStat::CallsSkipped, "calls_skipped"),
     (AppStat::QueueDrops, "queue_drops"),
     (AppStat::CpuThrottled, "cpu_throttled"),
+    (AppStat::DeadlinesExceeded, "deadlines_exceeded"),
 ];
 
 /// The counts of one workload.

@@ -217,7 +217,7 @@ pub struct Edge {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Workload {
-    /// What few applications do (`cache_hits`, `cache_misses`, `async_calls`, `calls_skipped`, `queue_drops`, `cpu_throttled`) → times; absent when there is none.
+    /// What few applications do (`cache_hits`, `cache_misses`, `async_calls`, `calls_skipped`, `queue_drops`, `cpu_throttled`, `deadlines_exceeded`) → times; absent when there is none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,
     /// `namespace/name`.

@@ -137,6 +137,10 @@ impl<T: Trail> World<'_, T> {
                     let event = Event::new(Kind::ApplicationTimedOut, id);
                     self.calls[id as usize].app_timer = queue.arm(lane, event);
                 }
+                if self.plan.has_deadlines {
+                    let call = &self.plan.apps[app].calls[number_of(packed) as usize];
+                    self.begin_deadline(now, id, call.timeout, queue);
+                }
                 self.enter_proxy(now, id, queue);
             }
             // The pod that wanted to is gone.

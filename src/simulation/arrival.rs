@@ -165,6 +165,9 @@ impl<T: Trail> World<'_, T> {
             self.calls[id as usize].app_timer =
                 queue.arm(lane, Event::new(Kind::ApplicationTimedOut, id));
         }
+        if plan.has_deadlines {
+            self.begin_deadline(now, id, load_plan.timeout, queue);
+        }
         if let Some(link) = load_plan.link_to(pod) {
             let delay = plan
                 .distances

@@ -247,6 +247,9 @@ impl<T: Trail> World<'_, T> {
             arrived: now,
             ..Attempt::FREE
         };
+        if plan.has_deadlines {
+            self.carry_deadline(id, attempt_id);
+        }
         let delay = plan
             .distances
             .sampler(host.link)

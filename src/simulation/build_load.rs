@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::build::{Builder, DRAWN, nearest, repeat_plan};
+use super::build::{Builder, DRAWN, nearest};
+use super::build_app::repeat_plan;
 use super::build_route::Routes;
 use super::plan::{DrawnValue, LoadPlan, MixPlan, NIL};
 use super::resolve::RequestClass;

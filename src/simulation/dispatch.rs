@@ -50,6 +50,9 @@ impl<T: Trail> Model for World<'_, T> {
             Kind::InboundBackoffElapsed => self.on_inbound_backoff_elapsed(now, index, queue),
             Kind::ApplicationTriesAgain => self.on_application_tries_again(now, index, queue),
             Kind::HealthCheck => self.on_health_check(now, index, queue),
+            Kind::DeadlineExceeded => {
+                self.on_deadline_exceeded(now, index, event.generation(), queue);
+            }
             Kind::WarmUpOver => self.on_warm_up_over(now),
             Kind::TimelineAction => self.on_timeline_action(now, index, queue),
             Kind::PodChanged => self.on_pod_changed(now, index, queue),

@@ -56,9 +56,11 @@ pub(crate) enum Kind {
     PushDue,
     /// A push has reached a proxy (index: pod; generation: number of the push).
     ProxyUpdated,
+    /// The deadline of a call is over that its caller's caller set (index: call).
+    DeadlineExceeded,
 }
 
-const KINDS: [Kind; 26] = [
+const KINDS: [Kind; 27] = [
     Kind::Arrival,
     Kind::UserReady,
     Kind::ReachedGateway,
@@ -85,6 +87,7 @@ const KINDS: [Kind; 26] = [
     Kind::PodChanged,
     Kind::PushDue,
     Kind::ProxyUpdated,
+    Kind::DeadlineExceeded,
 ];
 
 /// Bits of a generation.

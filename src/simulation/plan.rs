@@ -46,6 +46,8 @@ pub struct Plan {
     pub expected_events: f64,
     /// Calls or tries in flight at which a run is stopped: about 400 bytes each.
     pub in_flight_max: usize,
+    /// Some application heeds the deadlines of its requests.
+    pub(crate) has_deadlines: bool,
     pub(crate) loads: Vec<LoadPlan>,
     pub(crate) apps: Vec<App>,
     pub(crate) pods: Vec<PodPlan>,
@@ -185,6 +187,8 @@ pub(crate) struct RareApp {
     pub(crate) pauses: Option<(Sampler, Sampler)>,
     /// Processor time of a request (`None`: its service time), and the quota per period.
     pub(crate) cpu: Option<(Option<Sampler>, SimDuration)>,
+    /// Gives up when the deadline of a request is over, and passes it on.
+    pub(crate) propagates: bool,
 }
 
 /// What few calls have.

@@ -3,10 +3,9 @@
 
 use super::event::Event;
 use super::plan::{Plan, RareApp};
-use super::world::World;
+use super::world::{Fate, World};
 use crate::data_plane::Trail;
-use crate::engine::Queue;
-use crate::engine::Seed;
+use crate::engine::{Queue, Seed};
 use crate::observe::AppStat;
 use crate::units::{SimDuration, SimTime};
 use crate::workload::{CpuQuota, Pauses, Waiting};
@@ -57,6 +56,12 @@ impl<T: Trail> World<'_, T> {
         rare: &RareApp,
         takes: SimDuration,
     ) -> SimDuration {
+        if rare.propagates
+            && let Some(status) = self.too_late(now, id)
+        {
+            self.attempts[id as usize].fate = Fate::Answer(Some(status));
+            return SimDuration::ZERO;
+        }
         let attempt = &self.attempts[id as usize];
         let pod = &mut self.side.pods[attempt.pod as usize];
         let stretched = match (&rare.warm_up, pod.ready_at) {

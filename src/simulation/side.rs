@@ -23,6 +23,9 @@ pub(super) struct Side {
     pub(super) roots: BTreeMap<u32, RootSoFar>,
     /// What rare pods remember; empty when there are none.
     pub(super) pods: Vec<RarePod>,
+    /// Deadlines of calls and of tries, by their slots; empty when no application heeds any.
+    pub(super) call_deadlines: Vec<SimTime>,
+    pub(super) try_deadlines: Vec<SimTime>,
     /// Lanes of stream limits, by route plan; empty when no route has one.
     pub(super) stream_lanes: Vec<Option<LaneId>>,
 }

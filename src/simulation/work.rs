@@ -150,6 +150,12 @@ impl<T: Trail> World<'_, T> {
     /// Starts the calls of the next step, or answers when there is none left (or one failed).
     pub(super) fn next_step(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
+        if plan.has_deadlines
+            && let Some(status) = self.too_late(now, id)
+        {
+            self.answer(now, id, status, queue);
+            return;
+        }
         let attempt = &mut self.attempts[id as usize];
         let app = &plan.apps[attempt.app as usize];
         if attempt.status != 0 {
@@ -213,6 +219,10 @@ impl<T: Trail> World<'_, T> {
         if let Some(lane) = self.call_lanes[app as usize][number as usize] {
             self.calls[call as usize].app_timer =
                 queue.arm(lane, Event::new(Kind::ApplicationTimedOut, call));
+        }
+        if plan.has_deadlines {
+            let timeout = plan.apps[app as usize].calls[number as usize].timeout;
+            self.begin_deadline(now, call, timeout, queue);
         }
         self.enter_proxy(now, call, queue);
     }

@@ -132,3 +132,85 @@ fn a_cpu_limit_bounds_what_is_done() {
     assert_eq!(enough.clients[0].statuses.len(), 1);
     assert!(enough.clients[0].latency.quantile(0.99).as_millis_f64() < 11.0);
 }
+
+/// `server` (1 ms) calls `middle` (1 ms), which calls `slow` (100 ms) three times; the client waits
+/// for 150 ms.
+fn chain(deadline: &str) -> Record {
+    let calls = |host: &str, times: u32| {
+        let call = format!("{{url: 'http://{host}:8080/', times: {times}}}");
+        format!("{{serviceTime: 1ms, calls: [{call}], deadline: {deadline}}}")
+    };
+    let mesh = Mesh::new()
+        .pods("server", "server", 1, &calls("middle", 1))
+        .pods("middle", "middle", 1, &calls("slow", 3))
+        .pods("slow", "slow", 1, "{serviceTime: 100ms}");
+    mesh.case(&load(
+        "connections: 1, requests: 5, think: 1s, timeout: 150ms",
+    ))
+    .run()
+}
+
+fn requests(record: &Record, name: &str) -> u64 {
+    let found = record.workloads.iter().find(|w| w.name == name);
+    found.map_or(0, |w| w.requests)
+}
+
+#[test]
+fn deadlines_travel_down_a_chain() {
+    let ignored = chain("ignore");
+    assert_eq!(ignored.clients[0].statuses["0"], 5, "the client leaves");
+    assert_eq!(requests(&ignored, "t/slow"), 15, "and the others work on");
+    let heeded = chain("propagate");
+    assert_eq!(heeded.clients[0].statuses["0"], 5);
+    assert_eq!(
+        requests(&heeded, "t/slow"),
+        10,
+        "no call after the deadline"
+    );
+    let middle = heeded.workloads.iter().find(|w| w.name == "t/middle");
+    let middle = middle.expect("it took part");
+    assert_eq!(middle.counts["deadlines_exceeded"], 5);
+    assert!(
+        middle.latency.max().as_millis_f64() < 151.0,
+        "it gives up at once"
+    );
+}
+
+#[test]
+fn work_that_comes_too_late_is_not_begun() {
+    let overloaded = |deadline: &str| {
+        let mesh = station(&format!("serviceTime: 10ms, deadline: {deadline}"));
+        let scenario = "duration: 20s, load: [{name: load, from: t/client, url: 'http://server:8080/', rate: 150/s, timeout: 200ms}]";
+        runs(&mesh.case(scenario), 1).remove(0)
+    };
+    // At 1.5 times what it can do the queue grows and grows, though nobody waits any more.
+    let ignored = overloaded("ignore");
+    assert!(server(&ignored).queue_mean > 400.0);
+    // 200 ms of 150/s is the most that can wait and still be begun.
+    let heeded = overloaded("propagate");
+    assert!(server(&heeded).queue_mean < 35.0);
+    assert!(counted(&heeded, "deadlines_exceeded") > 500);
+}
+
+#[test]
+fn exhausted_threads_hold_up_their_callers() {
+    // `server` has four threads; each waits for `slow`, which takes 10 ms, then 200 ms.
+    let takes = |slow: &str| {
+        let mesh = Mesh::new()
+            .pods("server", "server", 1, "{concurrency: 4, queue: unlimited, serviceTime: 1ms, calls: ['http://slow:8080/']}")
+            .pods("slow", "slow", 1, &format!("{{concurrency: unlimited, serviceTime: {slow}}}"));
+        runs(&mesh.case(&open("server", 100.0, 20, 0)), 1).remove(0)
+    };
+    let quick = takes("10ms");
+    assert!(server(&quick).queue_mean < 0.1);
+    let stuck = takes("200ms");
+    let threads = server(&stuck).utilisation.expect("it has a limit");
+    assert!(threads > 0.99, "{threads}: all wait");
+    let slow = stuck.workloads.iter().find(|w| w.name == "t/slow");
+    let busy = slow.expect("it took part").busy_mean;
+    assert!((3.9..=4.0).contains(&busy), "{busy}: no more than threads");
+    assert!(
+        server(&stuck).queue_mean > 100.0,
+        "and the queue is upstream"
+    );
+}

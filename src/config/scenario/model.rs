@@ -116,6 +116,8 @@ pub struct WorkloadModel {
     pub startup: Distribution,
     /// Somebody wrote it.
     pub startup_written: bool,
+    /// Gives up when the deadline of a request is over, and passes it on to its calls.
+    pub propagates_deadlines: bool,
     /// Where it was written; built in when assumed.
     pub origin: Origin,
 }
@@ -142,6 +144,7 @@ impl Default for WorkloadModel {
             cpu: None,
             startup: Distribution::Constant(SimDuration::from_secs(5)),
             startup_written: false,
+            propagates_deadlines: false,
             origin: Origin::BUILT_IN,
         }
     }

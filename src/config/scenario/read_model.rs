@@ -36,6 +36,7 @@ pub(super) const WORKLOAD_FIELDS: &[&str] = &[
     "pauses",
     "cpu",
     "startup",
+    "deadline",
 ];
 pub(super) const ERROR_FIELDS: &[&str] = &[
     "status", "grpc", "reset", "hang", "refuse", "headers", "rate",

@@ -1,4 +1,4 @@
-//! `queueDiscipline`, `warmUp`, `pauses` and `cpu` of a workload.
+//! `queueDiscipline`, `warmUp`, `pauses`, `cpu` and `deadline` of a workload.
 
 use super::lengths::{Files, LENGTH_MAX, distribution};
 use super::model::WorkloadModel;
@@ -38,6 +38,10 @@ pub(super) fn pod(
     }
     if let Some(node) = fields.get("cpu") {
         read.cpu = cpu(report, node, files);
+    }
+    if let Some(node) = fields.get("deadline") {
+        let words = [("ignore", false), ("propagate", true)];
+        read.propagates_deadlines = report.word(node, &words).unwrap_or_default();
     }
 }
 

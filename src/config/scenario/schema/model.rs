@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 
 use super::call::Step;
 use super::length::{Distribution, Duration};
-use super::pod::{Cpu, Pauses, QueueDiscipline, WarmUp};
+use super::pod::{Cpu, Deadline, Pauses, QueueDiscipline, WarmUp};
 use super::value::{PlainValue, TextOrNumber};
 
 #[derive(JsonSchema)]
@@ -89,6 +89,8 @@ pub(super) struct Workload {
     cpu: Option<Cpu>,
     /// From a pod's creation until it serves, for pods that events start; 5s when not written.
     startup: Option<Distribution>,
+    /// The deadline of a request: the timeout of the load or call it comes from, as gRPC passes it on; ignore when not written.
+    deadline: Option<Deadline>,
 }
 
 /// A failure with its share of requests: exactly one of `status`, `grpc`, `reset`, `hang`, `refuse`.

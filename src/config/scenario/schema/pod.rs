@@ -80,3 +80,12 @@ pub(super) struct Cpu {
     /// Processor time of a request; its service time when not written.
     per_request: Option<Distribution>,
 }
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum Deadline {
+    /// Works on, whoever waits.
+    Ignore,
+    /// Gives up when it is over (504, or gRPC status 4); its calls end by it.
+    Propagate,
+}
