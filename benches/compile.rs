@@ -22,7 +22,7 @@ use towtank::config::istio::{
     Destination, DestinationRule, HttpMatch, HttpRoute, RouteDestination, StringMatch, Subset,
     VirtualService,
 };
-use towtank::config::k8s::{PodTemplateOwner, ProxyThreads, Service, ServicePort, TargetPort};
+use towtank::config::k8s::{PodTemplateOwner, ProxySettings, Service, ServicePort, TargetPort};
 use towtank::config::{MeshConfig, Meta};
 use towtank::control_plane::compile;
 use towtank::units::Origin;
@@ -56,7 +56,7 @@ fn deployment(namespace: &str, app: &str, version: &str) -> PodTemplateOwner {
         kind: "Deployment".into(),
         replicas: Some(PODS_PER_VERSION),
         labels: labels(&[("app", app), ("version", version)]),
-        threads: ProxyThreads::default(),
+        proxy: ProxySettings::default(),
         annotations: BTreeMap::new(),
         ports: Vec::new(),
         service_account: app.into(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::exit_code::Failure;
 use super::names;
 use crate::config::Meta;
-use crate::config::k8s::{PodTemplateOwner, ProxyThreads};
+use crate::config::k8s::{PodTemplateOwner, ProxySettings};
 use crate::config::scenario::LoadSource;
 use crate::config::store::MeshConfig;
 use crate::units::Origin;
@@ -94,7 +94,7 @@ fn deployment(namespace: &Name) -> PodTemplateOwner {
         replicas: Some(1),
         labels: BTreeMap::from([app, inject]),
         annotations: BTreeMap::new(),
-        threads: ProxyThreads::default(),
+        proxy: ProxySettings::default(),
         ports: Vec::new(),
         service_account: "default".into(),
         host_network: false,

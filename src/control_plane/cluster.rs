@@ -79,7 +79,11 @@ pub(super) fn outbound(
         pool: traffic_policy::pool_settings(push, policy.connection_pool),
         outlier: policy.outlier.map(traffic_policy::outlier),
         panic_threshold: traffic_policy::panic_threshold(push, &policy, service),
-        common_lb: CommonLb::default(),
+        common_lb: CommonLb {
+            zone_aware: (locality::zone_aware(push, &policy, service).filter(|_| !original))
+                .map(locality::zone_aware_config),
+            ..CommonLb::default()
+        },
         health_checks: Vec::new(),
         tls: transport(
             push, service, &policy, &endpoints, original, rule, is_gateway,

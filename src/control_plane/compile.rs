@@ -7,6 +7,7 @@ use super::inbound;
 use super::listener;
 use super::proxy::{self, Proxy};
 use super::push_context::PushContext;
+use super::self_discovery;
 use super::sidecar_scope::{self, Scope};
 use super::tables::Tables;
 use crate::config::MeshConfig;
@@ -28,6 +29,7 @@ pub fn compile(config: &MeshConfig) -> Snapshot {
         assigned.extend(members.into_iter().map(|w| (w, id)));
     }
     let inbound = all_inbound(&push, &mut tables);
+    let local_clusters = self_discovery::local_clusters(&push);
     let services = push.registry.snapshot_services().collect();
     let mut assumed = push.fleet.assumed.clone();
     assumed.extend(push.registry.assumed.iter().cloned());
@@ -41,7 +43,7 @@ pub fn compile(config: &MeshConfig) -> Snapshot {
     for (id, table) in assigned {
         workloads[id].tables = Some(table);
     }
-    Snapshot {
+    let mut snapshot = Snapshot {
         istio_version: config.version.to_string().into(),
         origins: config.origins.clone(),
         workloads,
@@ -50,8 +52,13 @@ pub fn compile(config: &MeshConfig) -> Snapshot {
         tables: proxies,
         route_configs: tables.route_configs,
         clusters: tables.clusters,
+        local_clusters,
         assumed,
-    }
+    };
+    snapshot
+        .assumed
+        .extend(self_discovery::without_local_cluster(&snapshot));
+    snapshot
 }
 
 /// Gateways nobody serves: their author sees no table of them anywhere.

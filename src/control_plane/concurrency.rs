@@ -13,31 +13,37 @@ use crate::xds::Name;
 /// namespace, the mesh's `defaultConfig`; and a written CPU limit where none of them speaks.
 pub(super) fn of_owner(config: &MeshConfig, owner: &PodTemplateOwner) -> Option<u32> {
     let namespace = &owner.meta.namespace;
-    let everywhere = |of: &Name| oldest(config, of, |c| is_everything(c.selector.as_ref()));
-    let selected = oldest(config, namespace, |c| is_selected(c, &owner.labels));
+    let all = &config.proxy_configs;
+    let everywhere = |of: &Name| {
+        let whole = |c: &ProxyConfig| is_everything(c.selector.as_ref());
+        oldest(all, of, whole, |c| c.concurrency)
+    };
+    let of_pods = |c: &ProxyConfig| is_selected(c, &owner.labels);
+    let selected = oldest(all, namespace, of_pods, |c| c.concurrency);
     selected
-        .or(owner.threads.concurrency)
+        .or(owner.proxy.concurrency)
         .or_else(|| everywhere(namespace))
         .or_else(|| everywhere(&config.mesh.root_namespace))
         .or(config.mesh.concurrency)
-        .or(owner.threads.cpu_limit)
+        .or(owner.proxy.cpu_limit)
 }
 
-fn is_selected(config: &ProxyConfig, labels: &BTreeMap<Name, Name>) -> bool {
+/// True for a ProxyConfig that names these pods.
+pub(super) fn is_selected(config: &ProxyConfig, labels: &BTreeMap<Name, Name>) -> bool {
     let selector = config.selector.as_ref();
     selector.is_some_and(|s| !s.is_empty() && selects(s, labels))
 }
 
-/// Of several, the oldest that says a number.
-fn oldest(
-    config: &MeshConfig,
+/// Of several, what the oldest says that says anything.
+pub(super) fn oldest<T: Ord>(
+    all: &[ProxyConfig],
     namespace: &Name,
     applies: impl Fn(&ProxyConfig) -> bool,
-) -> Option<u32> {
-    let all = config.proxy_configs.iter();
-    let written = all.filter(|c| c.meta.namespace == *namespace && applies(c));
-    let numbered = written.filter_map(|c| Some((c.meta.age_key(), c.concurrency?)));
-    numbered.min().map(|(_, count)| count)
+    says: impl Fn(&ProxyConfig) -> Option<T>,
+) -> Option<T> {
+    let written = (all.iter()).filter(|c| c.meta.namespace == *namespace && applies(c));
+    let said = written.filter_map(|c| Some((c.meta.age_key(), says(c)?)));
+    said.min().map(|(_, what)| what)
 }
 
 #[cfg(test)]
@@ -51,13 +57,14 @@ mod tests {
             meta: meta(namespace, name),
             selector: app.map(pair),
             concurrency: Some(count),
+            self_discovery: None,
         }
     }
 
     fn check(config: &MeshConfig, annotation: Option<u32>, expected: Option<u32>) {
         let mut owner = workload("shop", "web", &[("app", "web")], 1);
-        owner.threads.concurrency = annotation;
-        owner.threads.cpu_limit = Some(9);
+        owner.proxy.concurrency = annotation;
+        owner.proxy.cpu_limit = Some(9);
         assert_eq!(of_owner(config, &owner), expected);
     }
 

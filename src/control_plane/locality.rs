@@ -3,8 +3,9 @@
 use super::push_context::PushContext;
 use super::registry::ServiceModel;
 use super::traffic_policy::Effective;
-use crate::config::istio::LocalityLbSetting;
-use crate::units::Origin;
+use crate::config::istio::{LocalityLbSetting, ZoneAwareLbSetting};
+use crate::units::{Fraction, Origin};
+use crate::xds::cluster::ZoneAware;
 use crate::xds::endpoint::{LocalityKind, LocalityPolicy};
 
 /// The setting as data: DestinationRule, else `trafficDistribution`, else the mesh.
@@ -13,6 +14,9 @@ pub(super) fn policy(
     policy: &Effective<'_>,
     service: &ServiceModel,
 ) -> LocalityPolicy {
+    if let Some(setting) = zone_aware(push, policy, service) {
+        return by_zone(setting);
+    }
     let own = policy.load_balancer.and_then(|lb| lb.locality.as_ref());
     let mesh = &push.config.mesh.locality;
     match (own, service.forced_failover) {
@@ -26,6 +30,54 @@ pub(super) fn policy(
             origin: service.origin,
         },
         (None, None) => from_setting(push, policy, mesh),
+    }
+}
+
+/// The zone-aware setting in force: of the DestinationRule, or of the mesh where nothing else
+/// speaks of localities.
+pub(super) fn zone_aware<'a>(
+    push: &PushContext<'a>,
+    policy: &Effective<'a>,
+    service: &ServiceModel,
+) -> Option<&'a ZoneAwareLbSetting> {
+    let own = policy.load_balancer;
+    let of_mesh = || push.config.mesh.zone_aware.as_ref();
+    match own.and_then(|lb| lb.zone_aware.as_ref()) {
+        Some(setting) => Some(setting),
+        None if own.is_some_and(|lb| lb.locality.is_some()) => None,
+        None if service.forced_failover.is_some() => None,
+        None => of_mesh(),
+    }
+}
+
+/// What Envoy is told for it; switched off, it still keeps Envoy from doing it by itself.
+pub(super) fn zone_aware_config(setting: &ZoneAwareLbSetting) -> ZoneAware {
+    let usual = ZoneAware::default();
+    ZoneAware {
+        routing_enabled: if setting.enabled {
+            usual.routing_enabled
+        } else {
+            Fraction::ZERO
+        },
+        min_cluster_size: (setting.min_cluster_size).map_or(usual.min_cluster_size, u64::from),
+        ..usual
+    }
+}
+
+fn by_zone(setting: &ZoneAwareLbSetting) -> LocalityPolicy {
+    if !setting.enabled {
+        return LocalityPolicy {
+            origin: setting.origin,
+            ..LocalityPolicy::default()
+        };
+    }
+    LocalityPolicy {
+        kind: LocalityKind::ZoneAware {
+            regions: setting.failover.clone(),
+            labels: setting.failover_priority.clone(),
+        },
+        weighted: false,
+        origin: setting.origin,
     }
 }
 
@@ -53,7 +105,7 @@ fn from_setting(
         || match kind {
             LocalityKind::Distribute(_) => true,
             LocalityKind::Failover { .. } => written,
-            LocalityKind::Off => false,
+            LocalityKind::Off | LocalityKind::ZoneAware { .. } => false,
         };
     LocalityPolicy {
         origin: if kind == LocalityKind::Off {

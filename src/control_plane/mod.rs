@@ -42,6 +42,7 @@ mod registry;
 mod retry_policy;
 mod route;
 mod route_match;
+mod self_discovery;
 mod sidecar_scope;
 mod subset;
 mod tables;

@@ -36,6 +36,8 @@ pub mod router;
 pub mod timeout;
 pub mod trail;
 
-pub use load_balancer::{HostSet, LbState, LbView, Pick, PickContext, pick, pick_simply};
+pub use load_balancer::{
+    HostSet, LbState, LbView, Pick, PickContext, ZonePick, ZonesOff, pick, pick_simply,
+};
 pub use router::{RequestView, RouteDecision, Router, pick_weighted};
 pub use trail::{NoTrail, Reason, Recorder, Trail};

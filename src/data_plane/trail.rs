@@ -5,6 +5,7 @@
 //! `explain` pass a [`Recorder`] and turn the reasons into sentences.
 
 use super::circuit_breaker::Resource;
+use super::load_balancer::{ZonePick, ZonesOff};
 use super::outlier_detection::Ejection;
 use super::retry::{RetryDecision, TryOutcome};
 use crate::http::Details;
@@ -152,6 +153,16 @@ pub enum Reason {
     Panic {
         /// The priority.
         priority: u32,
+    },
+    /// Routing by zone looked at the request.
+    Zone {
+        /// What it said.
+        zone: ZonePick,
+    },
+    /// The cluster is not routed by zone although the proxy knows its own kind.
+    NoZones {
+        /// Why.
+        why: ZonesOff,
     },
     /// The balancer has no host: 503 UH.
     NoHost,

@@ -5,5 +5,6 @@
 pub mod narrate;
 mod refusal;
 mod settings;
+mod zones;
 
 pub use narrate::narrate;

@@ -1,5 +1,6 @@
 //! The story of one request as sentences.
 
+use super::zones::{no_zones_words, zone_words};
 use crate::data_plane::Reason;
 use crate::data_plane::retry::{RetryDecision, TryOutcome};
 use crate::data_plane::trail::{DomainMatch, PickWhy, Timer};
@@ -169,6 +170,8 @@ impl Teller<'_> {
             Reason::Panic { priority } => format!(
                 "too few hosts of priority {priority} are healthy: all of them are used (panic threshold)"
             ),
+            Reason::Zone { zone } => zone_words(*zone).to_owned(),
+            Reason::NoZones { why } => no_zones_words(*why),
             Reason::NoHost => self.no_host(),
             Reason::Overflow { which } => {
                 format!("the circuit breaker `{}` is full", which.as_str())

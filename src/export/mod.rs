@@ -20,6 +20,7 @@ mod filter;
 mod health_check;
 mod inbound;
 mod listener;
+mod local_cluster;
 mod outlier_detection;
 mod route;
 mod tls;
@@ -32,6 +33,7 @@ use crate::units::{Fraction, Origin, SimDuration};
 use crate::xds::{Name, Pod, ProxyTables, Snapshot, Workload, WorkloadId};
 
 pub use endpoints::Endpoints;
+use local_cluster::LOCAL_CLUSTER;
 
 /// Where a sidecar's admin interface is.
 const ADMIN: (&str, u16) = ("127.0.0.1", 15000);
@@ -58,6 +60,7 @@ pub fn bootstrap(
     let workload = &snapshot.workloads[id];
     let mut writer = Writer {
         snapshot,
+        id,
         workload,
         endpoints,
         certificates,
@@ -80,6 +83,7 @@ pub fn bootstrap(
 /// Collects what is said while the tables are written.
 struct Writer<'a> {
     snapshot: &'a Snapshot,
+    id: WorkloadId,
     workload: &'a Workload,
     /// One machine instead of a cluster.
     endpoints: Option<&'a Endpoints>,
@@ -103,11 +107,17 @@ impl Writer<'_> {
         clusters.extend(self.inbound_clusters());
         self.lost_tls();
         self.unused_endpoints();
-        json!({
+        let own = self.local_cluster();
+        let mut bootstrap = json!({
             "node": self.node(),
             "admin": {"address": self.admin()},
-            "static_resources": {"listeners": listeners, "clusters": clusters},
-        })
+        });
+        if let Some(own) = own {
+            bootstrap["cluster_manager"] = json!({"local_cluster_name": LOCAL_CLUSTER});
+            clusters.push(own);
+        }
+        bootstrap["static_resources"] = json!({"listeners": listeners, "clusters": clusters});
+        bootstrap
     }
 
     fn pod(&self) -> Option<&Pod> {

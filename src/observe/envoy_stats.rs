@@ -178,6 +178,16 @@ stats! {
     EjectionsDetectedFailurePercentage = "outlier_detection.ejections_detected_failure_percentage";
     /// Hosts found with a high share of local-origin failures.
     EjectionsDetectedLocalFailurePercentage = "outlier_detection.ejections_detected_local_origin_failure_percentage";
+    /// Picks in the proxy's own zone, which has room for all of them.
+    LbZoneRoutingAllDirectly = "lb_zone_routing_all_directly";
+    /// Picks in the proxy's own zone, which has room for a part.
+    LbZoneRoutingSampled = "lb_zone_routing_sampled";
+    /// Picks in other zones because the own one has not enough room.
+    LbZoneRoutingCrossZone = "lb_zone_routing_cross_zone";
+    /// Picks in any zone because rounding left no room.
+    LbZoneNoCapacityLeft = "lb_zone_no_capacity_left";
+    /// Picks not routed by zone because too few of the proxy's own kind are healthy.
+    LbLocalClusterNotOk = "lb_local_cluster_not_ok";
 }
 
 impl Stat {
@@ -198,6 +208,11 @@ impl Stat {
         Self::EjectionsEnforcedLocalFailurePercentage,
         Self::EjectionsDetectedLocalSuccessRate,
         Self::EjectionsDetectedLocalFailurePercentage,
+        Self::LbZoneRoutingAllDirectly,
+        Self::LbZoneRoutingSampled,
+        Self::LbZoneRoutingCrossZone,
+        Self::LbZoneNoCapacityLeft,
+        Self::LbLocalClusterNotOk,
     ];
 
     /// What a cluster is, or what was seen of its hosts without consequence: no result of a run.

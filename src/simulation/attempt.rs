@@ -13,7 +13,7 @@ use crate::data_plane::circuit_breaker::Resource;
 use crate::data_plane::conn_pool::{AfterStream, Expired, Retired};
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::retry::{ResetReason, TryOutcome, asked_wait};
-use crate::data_plane::{NoTrail, PickContext, Reason, Trail, pick, pick_simply};
+use crate::data_plane::{NoTrail, PickContext, Reason, Trail, ZonePick, pick, pick_simply};
 use crate::engine::Queue;
 use crate::http::{Details, Flags, grpc};
 use crate::observe::Stat;
@@ -114,7 +114,28 @@ impl<T: Trail> World<'_, T> {
                 .stats
                 .inc(Stat::LbHealthyPanic);
         }
+        if chosen.zone != ZonePick::None {
+            let slot = edge.slot;
+            self.count_zone(slot, chosen.zone);
+        }
         chosen.host
+    }
+
+    /// The statistics of routing by zone.
+    #[cold]
+    fn count_zone(&mut self, slot: u32, zone: ZonePick) {
+        let stats = &mut self.record.slots[slot as usize].stats;
+        match zone {
+            ZonePick::None => {}
+            ZonePick::AllDirectly => stats.inc(Stat::LbZoneRoutingAllDirectly),
+            ZonePick::Sampled => stats.inc(Stat::LbZoneRoutingSampled),
+            ZonePick::CrossZone => stats.inc(Stat::LbZoneRoutingCrossZone),
+            ZonePick::NoCapacityLeft => {
+                stats.inc(Stat::LbZoneRoutingCrossZone);
+                stats.inc(Stat::LbZoneNoCapacityLeft);
+            }
+            ZonePick::LocalClusterNotOk => stats.inc(Stat::LbLocalClusterNotOk),
+        }
     }
 
     /// A ready connection takes the request, or it waits, or a breaker refuses it.

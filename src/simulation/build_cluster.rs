@@ -192,6 +192,11 @@ fn cluster_plan(
     let labels = client_labels(builder, app, here);
     let assignment = localize(&cluster.endpoints, &cluster.locality, here, &labels);
     let mut set = HostSet::new(cluster, &assignment);
+    let client = WorkloadId::new(app as usize);
+    if let Some(peers) = builder.snapshot.peers(client, here) {
+        let peers = peers.into_iter().map(|pod| (&pod.locality, pod.ready));
+        set = set.with_local_cluster(cluster, &assignment, here, peers);
+    }
     let source = builder.is_dynamic.then(|| {
         Box::new(ClusterSource {
             endpoints: cluster.endpoints.iter().cloned().collect(),

@@ -123,6 +123,13 @@ pub enum LocalityKind {
         /// `failoverPriority` labels, `key` or `key=value`.
         labels: Vec<Name>,
     },
+    /// Priorities by region alone, so that Envoy shares a region out by zone (1.31+).
+    ZoneAware {
+        /// (from region, to region).
+        regions: Vec<(Name, Name)>,
+        /// `failoverPriority` labels, before regions.
+        labels: Vec<Name>,
+    },
     /// Weights by client locality: (from, [(to, weight)]).
     Distribute(Vec<(Name, Vec<(Name, u32)>)>),
 }

@@ -26,13 +26,7 @@ pub fn localize(
             return distribute(group(endpoints, &priorities), rules, client);
         }
         LocalityKind::Failover { regions, labels } => {
-            // A client without labels cannot be compared by them.
-            if !labels.is_empty() && !client_labels.is_empty() {
-                for (priority, endpoint) in priorities.iter_mut().zip(endpoints) {
-                    *priority = label_priority(labels, client_labels, &endpoint.labels);
-                }
-                compress(&mut priorities);
-            }
+            by_labels(&mut priorities, endpoints, labels, client_labels);
             if labels.is_empty() || !regions.is_empty() {
                 for (priority, endpoint) in priorities.iter_mut().zip(endpoints) {
                     *priority =
@@ -41,10 +35,33 @@ pub fn localize(
             }
             compress(&mut priorities);
         }
+        LocalityKind::ZoneAware { regions, labels } => {
+            by_labels(&mut priorities, endpoints, labels, client_labels);
+            for (priority, endpoint) in priorities.iter_mut().zip(endpoints) {
+                *priority = *priority * 3 + region_tier(regions, client, &endpoint.locality);
+            }
+            compress(&mut priorities);
+        }
     }
     LoadAssignment {
         groups: group(endpoints, &priorities),
     }
+}
+
+/// Priorities by `failoverPriority`; a client without labels cannot be compared by them.
+fn by_labels(
+    priorities: &mut [u32],
+    endpoints: &[Endpoint],
+    labels: &[Name],
+    client_labels: &BTreeMap<Name, Name>,
+) {
+    if labels.is_empty() || client_labels.is_empty() {
+        return;
+    }
+    for (priority, endpoint) in priorities.iter_mut().zip(endpoints) {
+        *priority = label_priority(labels, client_labels, &endpoint.labels);
+    }
+    compress(priorities);
 }
 
 /// Groups by (priority, locality); a group weighs what its endpoints weigh.
@@ -79,6 +96,19 @@ fn region_priority(regions: &[(Name, Name)], client: &Locality, endpoint: &Local
     match regions.iter().find(|(from, _)| *from == client.region) {
         Some((_, to)) if endpoint.region != *to => 4,
         _ => 3,
+    }
+}
+
+/// 0 for the client's region, 1 for the one that `failover` names for it, 2 for all others.
+fn region_tier(regions: &[(Name, Name)], client: &Locality, endpoint: &Locality) -> u32 {
+    if endpoint.region == client.region {
+        return 0;
+    }
+    let named = regions.iter().find(|(from, _)| *from == client.region);
+    if named.is_some_and(|(_, to)| endpoint.region == *to) {
+        1
+    } else {
+        2
     }
 }
 
@@ -295,6 +325,19 @@ mod tests {
             .map(|g| (g.priority, g.endpoints[0]));
         let order: Vec<_> = order.collect();
         assert_eq!(order, [(0, 0), (1, 1), (2, 2), (3, 3)]);
+    }
+
+    #[test]
+    fn zone_awareness_parts_regions_alone() {
+        let kind = |labels: &[&str]| LocalityKind::ZoneAware {
+            regions: vec![("r".into(), "q".into())],
+            labels: labels.iter().map(|l| Name::from(*l)).collect(),
+        };
+        let all = "r/z r/y p/z q/z";
+        let expected = "0:r/y:1:1 0:r/z:1:0 1:q/z:1:3 2:p/z:1:2";
+        check(kind(&[]), "r/z", "", all, expected);
+        check(kind(&[]), "x/z", "", "r/z q/z", "0:q/z:1:1 0:r/z:1:0");
+        check(kind(&["a"]), "r", "a=1", "a=2 a=1", "0::1:1 1::1:0");
     }
 
     fn distribute(rules: &[(&str, &[(&str, u32)])]) -> LocalityKind {

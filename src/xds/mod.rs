@@ -23,7 +23,8 @@ pub use endpoint::{Endpoint, Health, LoadAssignment, Locality};
 pub use listener::{FilterChain, Inbound, Listener};
 pub use route::{Action, Route, RouteConfig, VirtualHost};
 pub use snapshot::{
-    Pod, PodId, ProxyKind, ProxyTables, Service, ServiceId, Snapshot, TableId, Workload, WorkloadId,
+    LocalCluster, Pod, PodId, ProxyKind, ProxyTables, Service, ServiceId, Snapshot, TableId,
+    Workload, WorkloadId,
 };
 
 /// A shared name.

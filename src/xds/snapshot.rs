@@ -38,8 +38,20 @@ pub struct Snapshot {
     pub route_configs: IdVec<RouteConfig>,
     /// Clusters, shared between tables.
     pub clusters: IdVec<Cluster>,
+    /// The proxies' own clusters, by workload; none where self-discovery is off.
+    pub local_clusters: BTreeMap<WorkloadId, LocalCluster>,
     /// What was taken for granted while compiling (placement, injection, addresses): sentences for the report.
     pub assumed: Vec<String>,
+}
+
+/// The cluster `local_cluster` of a workload's proxies: what they know of each other
+/// (`ISTIO_META_ENABLE_SELF_DISCOVERY`, Istio 1.31+).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalCluster {
+    /// Pods of the workload; empty when no Service has them.
+    pub pods: Vec<PodId>,
+    /// Port of their first Service at the pods.
+    pub port: u16,
 }
 
 /// What stands in front of a workload's application.
@@ -247,6 +259,17 @@ impl Snapshot {
             .iter()
             .copied()
             .find(|id| *self.route_configs[*id].name == *name)
+    }
+
+    /// The pods that a proxy of this workload at this place has in its own cluster, which is
+    /// those of its region; `None` when it has no such cluster.
+    pub fn peers(&self, workload: WorkloadId, here: &Locality) -> Option<Vec<&Pod>> {
+        let cluster = self.local_clusters.get(&workload)?;
+        let pods = cluster.pods.iter().map(|pod| &self.pods[*pod]);
+        Some(
+            pods.filter(|pod| !pod.spare && pod.locality.region == here.region)
+                .collect(),
+        )
     }
 
     /// The workload `namespace/name`.

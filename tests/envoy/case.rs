@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use towtank::config::IstioVersion;
 use towtank::config::load::{LoadOptions, load};
 use towtank::config::scenario::{Model, Scenario, decode_model, decode_scenario};
 use towtank::control_plane::compile;
@@ -52,6 +53,12 @@ pub(crate) struct Head {
     /// Localities by pod, and of the `client`.
     #[serde(default)]
     placement: BTreeMap<String, String>,
+    /// Istio's release; the default one when not written.
+    #[serde(default)]
+    istio: Option<String>,
+    /// Localities of the client's pods, of which the first sends: a Deployment behind a Service.
+    #[serde(default)]
+    peers: Vec<String>,
     /// Loads by name, in the words of the Scenario.
     loads: BTreeMap<String, Value>,
     /// Compared exactly: fields of requests, `stat:NAME` of clusters (`stat:*`: every one), `proxy:NAME`, `hits`.
@@ -117,7 +124,11 @@ impl Case {
 
     fn compile(name: &str, head: Head, text: &str) -> Self {
         let source = Source::new(format!("{name}.yaml"), text.to_owned());
-        let mut loaded = load(vec![source], &LoadOptions::default());
+        let mut options = LoadOptions::default();
+        if let Some(version) = &head.istio {
+            options.version = IstioVersion::parse(version).expect("a release of Istio");
+        }
+        let mut loaded = load(vec![source], &options);
         let mut problems = loaded.diagnostics.clone();
         let mut id = |object: &Object| {
             loaded.config.origins.push(ObjectRef {
@@ -182,6 +193,13 @@ impl Head {
                     "status": {"podIP": format!("127.1.{}.{}", number + 1, place + 1)}}));
             }
         }
+        if !self.peers.is_empty() {
+            documents.push(
+                json!({"apiVersion": "v1", "kind": "Service", "metadata": meta(self.proxy()),
+                "spec": {"selector": {"app": self.proxy()},
+                    "ports": [{"name": "http", "port": 80, "targetPort": PORT}]}}),
+            );
+        }
         documents.push(self.model());
         documents.push(self.scenario(name));
         documents
@@ -195,6 +213,14 @@ impl Head {
                 "labels": {"app": name, "sidecar.istio.io/inject": "true"}},
             "spec": {"containers": [{"name": name, "image": "example.test/client"}]},
             "status": {"podIP": "127.1.0.1"}});
+        if !self.peers.is_empty() {
+            let labels = pod["metadata"]["labels"].take();
+            let spec = pod["spec"].take();
+            return json!({"apiVersion": "apps/v1", "kind": "Deployment",
+                "metadata": {"name": name, "namespace": "lab"},
+                "spec": {"replicas": self.peers.len(), "selector": {"matchLabels": {"app": name}},
+                    "template": {"metadata": {"labels": labels}, "spec": spec}}});
+        }
         if self.gateway {
             pod["metadata"]["annotations"] = json!({"inject.istio.io/templates": "gateway"});
         }
@@ -222,9 +248,12 @@ impl Head {
             .iter()
             .map(|(pod, app)| (full(pod), app))
             .collect();
-        let placement: BTreeMap<String, [&String; 1]> = (self.placement.iter())
-            .map(|(pod, at)| (full(pod), [at]))
+        let mut placement: BTreeMap<String, Vec<&String>> = (self.placement.iter())
+            .map(|(pod, at)| (full(pod), vec![at]))
             .collect();
+        if !self.peers.is_empty() {
+            placement.insert(full(&self.proxy().to_owned()), self.peers.iter().collect());
+        }
         json!({"apiVersion": "towtank/v1alpha1", "kind": "Model", "metadata": {"name": "lab"},
         "spec": {
             "network": {"sameZone": "20us", "sameRegion": "20us", "betweenRegions": "20us"},

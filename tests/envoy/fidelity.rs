@@ -328,10 +328,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("7.6", "random and consistent hashing"),
     ("7.7", "priorities and panic"),
     ("7.8", "weighted localities"),
-    (
-        "7.9",
-        "zones of the caller (istiod sends no cluster of the caller's own)",
-    ),
+    ("7.9", "zones of the caller"),
     (
         "7.10",
         "subsets inside a cluster (istiod makes a cluster of each)",

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use towtank::data_plane::load_balancer::Ring;
 use towtank::data_plane::trail::{PickWhy, Reason};
-use towtank::data_plane::{HostSet, LbState, LbView, NoTrail, Pick, PickContext, Recorder, pick};
+use towtank::data_plane::{
+    HostSet, LbState, LbView, NoTrail, Pick, PickContext, Recorder, ZonePick, pick,
+};
 use towtank::units::{Fraction, Origin, SimDuration, SimTime};
 use towtank::xds::cluster::{CommonLb, PoolSettings, Thresholds, Upstream, Warmup};
 use towtank::xds::endpoint::{LocalityGroup, LocalityPolicy};
@@ -224,6 +226,7 @@ fn panic_and_no_host_are_told() {
     assert!(!first(&one(50.0), &[0, 1]).panic);
     assert!(first(&one(50.0), &[0, 1, 2, 3]).host.is_some());
     let nobody = Pick {
+        zone: ZonePick::None,
         host: None,
         panic: false,
         priority: 0,

@@ -171,12 +171,20 @@ fn fields_of_clusters_are_merged_as_protobuf_merges() {
 }
 
 #[test]
-fn routing_by_zone_is_said_to_have_no_effect() {
+fn routing_by_zone_is_said_to_have_no_effect_without_a_local_cluster() {
     let value = "{common_lb_config: {zone_aware_lb_config: {min_cluster_size: 3, fail_traffic_on_panic: true}}}";
-    let said = said(&read(&filter("a", "shop", &cluster_patch(value))));
-    assert_eq!(said.len(), 1, "{said:#?}");
-    let begin = "TT-NO-EFFECT `min_cluster_size` has no effect";
-    assert!(said[0].starts_with(begin), "{said:#?}");
+    let loaded = read(&filter("a", "shop", &cluster_patch(value)));
+    assert!(said(&loaded).is_empty());
+    let assumed = compiled(&loaded.config).assumed;
+    let begin = format!("zone-aware routing of {WEB} does nothing for shop/client");
+    assert!(
+        assumed.iter().any(|a| a.starts_with(&begin)),
+        "{assumed:#?}"
+    );
+    let only_panic = "{common_lb_config: {zone_aware_lb_config: {fail_traffic_on_panic: true}}}";
+    let loaded = read(&filter("a", "shop", &cluster_patch(only_panic)));
+    let assumed = compiled(&loaded.config).assumed;
+    assert!(assumed.iter().all(|a| !a.contains("zone")), "{assumed:#?}");
 }
 
 #[test]

@@ -55,3 +55,4 @@ mod stories;
 mod theory_queues;
 mod theory_support;
 mod theory_tandem3;
+mod zone_aware;

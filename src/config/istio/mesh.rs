@@ -29,6 +29,8 @@ pub struct IstioMeshConfig {
     pub default_inbound_retries: Option<Retries>,
     /// `localityLbSetting`.
     pub locality: LocalityLbSetting,
+    /// `zoneAwareLbSetting` (1.31+).
+    pub zone_aware: Option<ZoneAwareLbSetting>,
     /// `h2UpgradePolicy: UPGRADE`.
     pub h2_upgrade: bool,
     /// `defaultServiceExportTo`; empty means `*`.
@@ -43,6 +45,8 @@ pub struct IstioMeshConfig {
     pub default_outlier_detection: Option<OutlierDetection>,
     /// `defaultConfig.concurrency`; `None`: not written.
     pub concurrency: Option<u32>,
+    /// `ISTIO_META_ENABLE_SELF_DISCOVERY` of `defaultConfig.proxyMetadata`.
+    pub self_discovery: Option<bool>,
     /// `enableNamespacesByDefault` of the injector.
     pub inject_by_default: bool,
     /// Where it was written.
@@ -61,6 +65,7 @@ impl Default for IstioMeshConfig {
             default_retries: None,
             default_inbound_retries: None,
             locality: LocalityLbSetting::default(),
+            zone_aware: None,
             h2_upgrade: false,
             default_service_export_to: Vec::new(),
             default_virtual_service_export_to: Vec::new(),
@@ -68,6 +73,7 @@ impl Default for IstioMeshConfig {
             default_connection_pool: None,
             default_outlier_detection: None,
             concurrency: None,
+            self_discovery: None,
             inject_by_default: false,
             origin: Origin::BUILT_IN,
         }
@@ -83,6 +89,8 @@ pub struct ProxyConfig {
     pub selector: Option<BTreeMap<Name, Name>>,
     /// `concurrency`; 0 means every core.
     pub concurrency: Option<u32>,
+    /// `ISTIO_META_ENABLE_SELF_DISCOVERY` of `environmentVariables`.
+    pub self_discovery: Option<bool>,
 }
 
 /// What happens to unknown destinations.
@@ -106,6 +114,21 @@ pub struct LocalityLbSetting {
     pub failover: Vec<(Name, Name)>,
     /// `failoverPriority`.
     pub failover_priority: Vec<Name>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// `zoneAwareLbSetting` (1.31+).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneAwareLbSetting {
+    /// `enabled`; true when not written.
+    pub enabled: bool,
+    /// `failover`: (from region, to region).
+    pub failover: Vec<(Name, Name)>,
+    /// `failoverPriority`.
+    pub failover_priority: Vec<Name>,
+    /// `minClusterSize`.
+    pub min_cluster_size: Option<u32>,
     /// Where it was written.
     pub origin: Origin,
 }

@@ -14,7 +14,7 @@ pub use envoy_filter::{
     HttpOptions, Insert, LbPolicyWord, ListenerMatch, OutlierField, OutlierNumber, PatchContext,
     RetryField, RouteField, RouteMatch, ThresholdsPatch, UpstreamProtocol,
 };
-pub use mesh::{IstioMeshConfig, LocalityLbSetting, OutboundMode, ProxyConfig};
+pub use mesh::{IstioMeshConfig, LocalityLbSetting, OutboundMode, ProxyConfig, ZoneAwareLbSetting};
 pub use policy::{
     ConnectionPool, ConsistentHash, DestinationRule, HashKey, LoadBalancer, OutlierDetection,
     PortPolicy, RetryBudget, SimpleLb, Subset, TlsMode, TlsSettings, TrafficPolicy, UpgradePolicy,

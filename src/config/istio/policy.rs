@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::mesh::LocalityLbSetting;
+use super::mesh::{LocalityLbSetting, ZoneAwareLbSetting};
 use crate::config::Meta;
 use crate::units::{Origin, SimDuration};
 use crate::xds::Name;
@@ -148,8 +148,8 @@ pub struct LoadBalancer {
     pub locality: Option<LocalityLbSetting>,
     /// `warmup` or `warmupDurationSecs`.
     pub warmup: Option<Warmup>,
-    /// `zoneAwareLbSetting` is set (named as not simulated).
-    pub has_zone_aware: bool,
+    /// `zoneAwareLbSetting` (1.31+).
+    pub zone_aware: Option<ZoneAwareLbSetting>,
     /// Where it was written.
     pub origin: Origin,
 }

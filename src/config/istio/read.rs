@@ -22,6 +22,7 @@ mod service_entry;
 mod sidecar;
 mod traffic_policy;
 mod virtual_service;
+mod zone_aware;
 
 pub(in crate::config) use destination_rule::destination_rule;
 pub(in crate::config) use envoy_filter::envoy_filter;

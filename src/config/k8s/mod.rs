@@ -1,10 +1,11 @@
 //! Kubernetes kinds that take part in traffic.
 
 mod lifecycle;
-mod proxy_threads;
+mod proxy_settings;
 mod services;
 mod workloads;
 
+pub(super) use proxy_settings::SELF_DISCOVERY;
 pub(super) use services::{SERVICE_LABEL, endpoint_slice, endpoints, service};
 pub(super) use workloads::{PODS_MAX, autoscaler, too_many_pods, workload};
 
@@ -99,8 +100,8 @@ pub struct PodTemplateOwner {
     pub labels: BTreeMap<Name, Name>,
     /// Annotations of the pods.
     pub annotations: BTreeMap<Name, Name>,
-    /// Worker threads by annotation; see [`ProxyThreads`].
-    pub threads: ProxyThreads,
+    /// The proxy by annotation; see [`ProxySettings`].
+    pub proxy: ProxySettings,
     /// Containers' ports.
     pub ports: Vec<ContainerPort>,
     /// `serviceAccountName`, `default` when absent.
@@ -121,13 +122,15 @@ pub struct PodTemplateOwner {
     pub lifecycle: crate::xds::snapshot::Lifecycle,
 }
 
-/// What a pod template's annotations say of its proxy's worker threads.
+/// What a pod template's annotations say of its proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProxyThreads {
+pub struct ProxySettings {
     /// `concurrency` in `proxy.istio.io/config`; 0 means every core.
     pub concurrency: Option<u32>,
     /// `sidecar.istio.io/proxyCPULimit` in whole CPUs, rounded up.
     pub cpu_limit: Option<u32>,
+    /// `ISTIO_META_ENABLE_SELF_DISCOVERY` of `proxyMetadata` in `proxy.istio.io/config`.
+    pub self_discovery: Option<bool>,
 }
 
 /// A container's port.

@@ -7,8 +7,8 @@ use crate::xds::Name;
 use crate::xds::snapshot::Lifecycle;
 
 use super::lifecycle;
-use super::proxy_threads::proxy_threads;
-use super::{ContainerPort, HorizontalPodAutoscaler, PodTemplateOwner, ProxyThreads};
+use super::proxy_settings::proxy_settings;
+use super::{ContainerPort, HorizontalPodAutoscaler, PodTemplateOwner, ProxySettings};
 
 /// An owner of pods, or a pod by itself.
 pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> PodTemplateOwner {
@@ -18,7 +18,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
         meta,
         kind: kind.clone(),
         replicas: None,
-        threads: ProxyThreads::default(),
+        proxy: ProxySettings::default(),
         ports: Vec::new(),
         service_account: "default".into(),
         host_network: false,
@@ -41,7 +41,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
             f.object("template", |f| template(f, &mut owner));
         });
     }
-    owner.threads = proxy_threads(f, &owner.annotations);
+    owner.proxy = proxy_settings(f, &owner.annotations);
     name_traffic_annotations(f, &owner);
     owner.is_gateway |= owner
         .annotations

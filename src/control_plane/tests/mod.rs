@@ -12,7 +12,7 @@ use crate::config::istio::{
     Destination, DestinationRule, HttpRoute, RouteDestination, Subset, VirtualService,
 };
 use crate::config::k8s::{
-    ContainerPort, Namespace, PodTemplateOwner, ProxyThreads, Service, ServicePort, TargetPort,
+    ContainerPort, Namespace, PodTemplateOwner, ProxySettings, Service, ServicePort, TargetPort,
 };
 use crate::config::store::IstioVersion;
 use crate::config::{MeshConfig, Meta};
@@ -54,7 +54,7 @@ pub(super) fn workload(
         replicas: Some(replicas),
         labels: labels(pairs),
         annotations: BTreeMap::new(),
-        threads: ProxyThreads::default(),
+        proxy: ProxySettings::default(),
         ports: vec![ContainerPort {
             name: "web".into(),
             port: 8080,

@@ -1,8 +1,9 @@
 //! What does not change with health: hosts, their weights, priorities and localities.
 
+use super::zone::Zones;
 use crate::units::{Fraction, SimTime};
 use crate::xds::cluster::Warmup;
-use crate::xds::{Cluster, Health, LbPolicy, LoadAssignment, Name};
+use crate::xds::{Cluster, Health, LbPolicy, LoadAssignment, Locality, Name};
 
 /// One endpoint as the balancer sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct HostSet {
     pub balance_factor: Option<u32>,
     /// Slow start.
     pub warmup: Option<Warmup>,
+    /// Routing by zone; `None` without a cluster of the proxy's own.
+    pub zones: Option<Zones>,
 }
 
 impl HostSet {
@@ -90,6 +93,7 @@ impl HostSet {
                 .is_some_and(|z| z.fail_traffic_on_panic && !cluster.locality.weighted),
             balance_factor: cluster.common_lb.hash_balance_factor.filter(|f| *f > 0),
             warmup: cluster.warmup,
+            zones: None,
         };
         set.assign(assignment);
         set
@@ -108,6 +112,7 @@ impl HostSet {
             host.locality = u32::MAX;
         }
         set.assign(assignment);
+        set.zones = self.zones.as_ref().map(|zones| zones.ordered(assignment));
         set
     }
 
@@ -132,6 +137,19 @@ impl HostSet {
                 hosts: group.endpoints.clone(),
             });
         }
+    }
+
+    /// Adds what the proxy knows of its own cluster: place and health of its members.
+    #[must_use]
+    pub fn with_local_cluster<'a>(
+        mut self,
+        cluster: &Cluster,
+        assignment: &LoadAssignment,
+        here: &Locality,
+        peers: impl Iterator<Item = (&'a Locality, bool)>,
+    ) -> Self {
+        self.zones = Zones::new(cluster, assignment, here, peers);
+        self
     }
 
     /// True when the client's assignment holds the endpoint.

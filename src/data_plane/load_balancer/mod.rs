@@ -8,7 +8,7 @@
 //!
 //! [`pick`] puts them together (`source/extensions/load_balancing_policies/**`). It allocates
 //! nothing and draws random numbers only from its context. Not modelled: degraded hosts,
-//! zone-aware routing, subsets (Istio makes none: a subset is a cluster).
+//! subsets (Istio makes none: a subset is a cluster).
 
 mod bounded_load;
 mod edf;
@@ -25,6 +25,7 @@ mod round_robin;
 mod slow_start;
 mod state;
 mod view;
+mod zone;
 
 pub use edf::Edf;
 pub use host_set::{HostSet, LbHost, LbLocality, LbPriority};
@@ -34,3 +35,4 @@ pub use priority::{Loads, OVERPROVISIONING, choose_excluding, choose_priority, h
 pub use ring_hash::{MAX_RING_SIZE, Ring};
 pub use state::LbState;
 pub use view::{LbView, PriorityView};
+pub use zone::{ZonePick, Zones, ZonesOff};

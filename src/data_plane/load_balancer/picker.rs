@@ -10,6 +10,7 @@ use super::round_robin;
 use super::slow_start::weight;
 use super::state::LbState;
 use super::view::{LbView, Source, Table};
+use super::zone::ZonePick;
 use crate::data_plane::trail::{PickWhy, Reason, Trail};
 use crate::units::Fraction;
 use crate::units::SimTime;
@@ -45,6 +46,8 @@ pub struct Pick {
     pub panic: bool,
     /// The priority it was made in.
     pub priority: u32,
+    /// What routing by zone said.
+    pub zone: ZonePick,
 }
 
 /// Picks a host. `active` is the number of requests this Envoy (all workers) has on a host.
@@ -62,6 +65,7 @@ pub fn pick<D: FnMut() -> u64, T: Trail>(
             host: pick_simply(set, view, state, &mut ctx.draw, active),
             panic: false,
             priority: 0,
+            zone: ZonePick::None,
         };
     }
     pick_any(set, view, state, ctx, &active, trail)
@@ -113,6 +117,7 @@ fn pick_any<D: FnMut() -> u64, T: Trail>(
         // Without a host none is healthy: the pick counts as one in panic and finds nobody.
         panic: view.priorities.is_empty() && set.panic_threshold > Fraction::ZERO,
         priority: 0,
+        zone: ZonePick::None,
     };
     if view.priorities.is_empty() {
         if T::ON {
@@ -195,6 +200,7 @@ fn by_hash<T: Trail>(
         host,
         panic,
         priority,
+        zone: ZonePick::None,
     }
 }
 
@@ -229,18 +235,38 @@ fn by_policy<D: FnMut() -> u64, T: Trail>(
             host: None,
             panic,
             priority,
+            zone: ZonePick::None,
         };
     }
-    let candidates = candidates(view, state, priority, panic);
+    let zones = view.priorities[priority as usize].zones.as_deref();
+    let (locality, zone) = match (&set.zones, zones) {
+        (Some(zones), Some(shares)) if !panic => zones.choose(shares, &mut ctx.draw),
+        _ => (None, ZonePick::None),
+    };
+    if zone == ZonePick::LocalClusterNotOk && set.fail_on_panic {
+        return Pick {
+            host: None,
+            panic,
+            priority,
+            zone,
+        };
+    }
+    let candidates = candidates(view, state, priority, panic, locality);
     let source = candidates.source;
     let (host, why) = choose(set, candidates, hash, ctx, active);
     if T::ON {
+        if zone != ZonePick::None {
+            trail.note(Reason::Zone { zone });
+        } else if let Some(why) = view.zones_off.filter(|_| priority == 0 && !panic) {
+            trail.note(Reason::NoZones { why });
+        }
         note(set, source, host, priority, panic, why, trail);
     }
     Pick {
         host,
         panic,
         priority,
+        zone,
     }
 }
 
@@ -251,13 +277,14 @@ struct Candidates<'a> {
     schedule: Option<&'a mut Edf>,
 }
 
-/// Whom to choose from: everybody in panic, one locality where they are weighted, else the
-/// healthy hosts of the priority.
+/// Whom to choose from: everybody in panic, one locality where they are weighted or the zone
+/// decides, else the healthy hosts of the priority.
 fn candidates<'a>(
     view: &'a LbView,
     state: &'a mut LbState,
     priority: u32,
     panic: bool,
+    locality: Option<usize>,
 ) -> Candidates<'a> {
     let level = &view.priorities[priority as usize];
     if view.simple {
@@ -273,15 +300,12 @@ fn candidates<'a>(
     } else {
         let weight = |item: u32| level.locality_weights[item as usize];
         let at = if level.locality_weights.is_empty() {
-            None
+            locality
         } else {
-            memory.locality_schedule.pick(weight)
+            memory.locality_schedule.pick(weight).map(|at| at as usize)
         };
         match at {
-            Some(at) => (
-                &level.localities[at as usize],
-                &mut memory.localities[at as usize],
-            ),
+            Some(at) => (&level.localities[at], &mut memory.localities[at]),
             // One index for the healthy hosts of priority 0, whatever the view.
             None if priority == 0 => {
                 return Candidates {

@@ -5,6 +5,7 @@ use super::locality::{effective_weights, normalised_weights};
 use super::maglev::MaglevTable;
 use super::priority::{LevelCounts, Loads};
 use super::ring_hash::Ring;
+use super::zone::{ZoneShares, ZonesOff};
 use crate::xds::LbPolicy;
 
 /// A host set in one state of health. Built when health changes, then only read.
@@ -14,6 +15,8 @@ pub struct LbView {
     pub loads: Loads,
     /// The priorities.
     pub priorities: Vec<PriorityView>,
+    /// Why priority 0 is not routed by zone although there is a local cluster.
+    pub zones_off: Option<ZonesOff>,
     /// See [`Self::is_simple`].
     pub(super) simple: bool,
     /// Number of candidates of a simple view whose candidates are simply all hosts in order:
@@ -28,10 +31,12 @@ pub struct PriorityView {
     pub(super) healthy: Source,
     /// All hosts, for panic.
     pub(super) all: Source,
-    /// Healthy hosts of each locality; empty when localities are not weighted.
+    /// Healthy hosts of each locality; empty when localities are neither weighted nor zones.
     pub(super) localities: Vec<Source>,
     /// Effective weights of the localities; empty when localities are not weighted.
     pub(super) locality_weights: Vec<f64>,
+    /// Shares of the localities, where requests are routed by zone.
+    pub(super) zones: Option<Box<ZoneShares>>,
     /// Ring or table over the hosts in use.
     pub(super) table: Table,
     /// Hosts of the table with their shares; empty unless loads are bounded.
@@ -100,9 +105,10 @@ impl LbView {
         // Envoy keeps the threshold in whole percent.
         let threshold = (set.panic_threshold.ppm() + 5_000) / 10_000;
         let loads = Loads::new(&levels, threshold);
-        let priorities: Vec<PriorityView> = (set.priorities.iter().zip(&loads.panic))
+        let mut priorities: Vec<PriorityView> = (set.priorities.iter().zip(&loads.panic))
             .map(|(priority, panic)| priority_view(set, priority, *panic, &healthy))
             .collect();
+        let zones_off = add_zones(set, priorities.first_mut(), &healthy);
         let turn_based = matches!(
             set.policy,
             LbPolicy::RoundRobin
@@ -118,6 +124,7 @@ impl LbView {
                     && set.warmup.is_none()
                     && !loads.panic[0]
                     && only.locality_weights.is_empty()
+                    && only.zones.is_none()
                     && (only.healthy.equal || set.policy == LbPolicy::Random)
                     && !only.healthy.hosts.is_empty()
             }
@@ -140,6 +147,7 @@ impl LbView {
         Self {
             loads,
             priorities,
+            zones_off,
             simple,
             all_of,
         }
@@ -154,6 +162,25 @@ impl LbView {
     /// Number of hosts that get traffic without panic.
     pub fn healthy_count(&self) -> usize {
         self.priorities.iter().map(|p| p.healthy.hosts.len()).sum()
+    }
+}
+
+/// Lists and shares of the localities of priority 0, where requests are routed by zone.
+fn add_zones(
+    set: &HostSet,
+    first: Option<&mut PriorityView>,
+    healthy: &impl Fn(u32) -> bool,
+) -> Option<ZonesOff> {
+    let (zones, first) = (set.zones.as_ref()?, first?);
+    match zones.shares(set, healthy) {
+        Ok(shares) => {
+            let hosts = |index: u32| set.localities[index as usize].hosts.iter().copied();
+            let healthy_of = |index| Source::new(set, hosts(index).filter(|host| healthy(*host)));
+            first.localities = zones.localities().map(healthy_of).collect();
+            first.zones = Some(Box::new(shares));
+            None
+        }
+        Err(why) => Some(why),
     }
 }
 
@@ -203,6 +230,7 @@ fn priority_view(
         all: Source::new(set, all),
         localities,
         locality_weights,
+        zones: None,
         table,
         shares,
     }

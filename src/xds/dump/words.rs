@@ -127,10 +127,17 @@ pub fn locality(policy: &LocalityPolicy) -> String {
     let list = |names: Vec<String>| names.join(", ");
     match &policy.kind {
         LocalityKind::Off => format!("off{weighted}"),
-        LocalityKind::Failover { regions, labels } => {
+        LocalityKind::Failover { regions, labels }
+        | LocalityKind::ZoneAware { regions, labels } => {
+            let zones = matches!(policy.kind, LocalityKind::ZoneAware { .. });
+            let how = if zones {
+                "zone aware, failover"
+            } else {
+                "failover"
+            };
             let regions = list(regions.iter().map(|(a, b)| format!("{a} -> {b}")).collect());
             let labels = list(labels.iter().map(ToString::to_string).collect());
-            format!("failover regions [{regions}] labels [{labels}]{weighted}")
+            format!("{how} regions [{regions}] labels [{labels}]{weighted}")
         }
         LocalityKind::Distribute(rules) => {
             let rule = |(from, to): &(crate::xds::Name, Vec<(crate::xds::Name, u32)>)| {

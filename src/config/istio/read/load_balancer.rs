@@ -2,6 +2,7 @@
 
 use super::super::{ConsistentHash, HashKey, LoadBalancer, SimpleLb, Warmup};
 use super::locality::locality;
+use super::zone_aware::zone_aware_setting;
 use super::{Level, PolicyContext, at_most_one, duration, schema_warning};
 use crate::config::IstioVersion;
 use crate::config::decode::Fields;
@@ -24,8 +25,6 @@ pub(super) fn load_balancer(
     ];
     at_most_one(f, &["simple", "consistentHash"]);
     at_most_one(f, &["localityLbSetting", "zoneAwareLbSetting"]);
-    f.known(&["zoneAwareLbSetting"]);
-    f.not_simulated("zoneAwareLbSetting", "zone-aware balancing");
     let old_warmup = duration(f, "warmupDurationSecs").map(|duration| Warmup {
         duration,
         minimum_percent_milli: 10_000,
@@ -41,7 +40,7 @@ pub(super) fn load_balancer(
         warmup: (f.object("warmup", warmup))
             .filter(|_| context.version.at_least(24))
             .or(old_warmup),
-        has_zone_aware: f.get("zoneAwareLbSetting").is_some(),
+        zone_aware: zone_aware_setting(f, context.version, context.level, fails_over),
         origin: f.origin(),
     }
 }

@@ -100,7 +100,7 @@ fn is_covered(earlier: &str, later: &str) -> bool {
 }
 
 /// Labels that `failover` speaks of already.
-const TOPOLOGY: &[&str] = &[
+pub(super) const TOPOLOGY: &[&str] = &[
     "topology.kubernetes.io/region",
     "topology.kubernetes.io/zone",
     "topology.istio.io/subzone",

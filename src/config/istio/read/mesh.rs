@@ -1,13 +1,18 @@
 //! Mesh-wide settings: what of MeshConfig changes traffic.
 
+use std::collections::BTreeMap;
+
 use super::super::{IstioMeshConfig, ProxyConfig};
 use super::connection::{connection_pool, outlier_detection};
 use super::locality::locality;
 use super::route_actions::retries;
 use super::sidecar::outbound;
+use super::zone_aware::zone_aware_setting;
 use super::{Level, PolicyContext};
 use crate::config::decode::Fields;
+use crate::config::k8s::SELF_DISCOVERY;
 use crate::config::{IstioVersion, Meta};
+use crate::xds::Name;
 
 /// Settings that would change answers.
 const NOT_SIMULATED: [(&str, &str); 4] = [
@@ -28,14 +33,21 @@ const NOT_SIMULATED: [(&str, &str); 4] = [
 
 /// `ProxyConfig` (`validateProxyConfig`).
 pub(in crate::config) fn proxy_config(f: &Fields<'_>, meta: Meta) -> ProxyConfig {
-    // Variables and images have no influence on traffic.
-    f.known(&["environmentVariables", "image"]);
+    f.known(&["image"]);
+    let variables = f.text_map("environmentVariables");
     let labels = |f: &Fields<'_>| f.text_map("matchLabels");
     ProxyConfig {
         meta,
         selector: f.object("selector", labels),
         concurrency: f.integer("concurrency"),
+        self_discovery: self_discovery(&variables),
     }
+}
+
+/// Whether a proxy gets a cluster of its own, where variables say so; other variables have no
+/// influence on traffic.
+fn self_discovery(variables: &BTreeMap<Name, Name>) -> Option<bool> {
+    variables.get(SELF_DISCOVERY).map(|text| &**text == "true")
 }
 
 /// Fills what is written into the defaults. Most of MeshConfig has no influence on traffic,
@@ -76,12 +88,12 @@ pub(in crate::config) fn mesh_config(f: &Fields<'_>, version: IstioVersion) -> I
     mesh.h2_upgrade = f
         .text("h2UpgradePolicy")
         .is_some_and(|policy| &*policy == "UPGRADE");
-    mesh.concurrency = f
-        .object("defaultConfig", |f| {
-            f.accept_unknown();
-            f.integer("concurrency")
-        })
-        .flatten();
+    f.object("defaultConfig", |f| {
+        f.accept_unknown();
+        mesh.concurrency = f.integer("concurrency");
+        mesh.self_discovery = self_discovery(&f.text_map("proxyMetadata"));
+    });
+    mesh.zone_aware = zone_aware_setting(f, version, Level::Top, true);
     if version.at_least(31) {
         let context = PolicyContext {
             version,

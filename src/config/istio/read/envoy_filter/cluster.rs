@@ -112,20 +112,10 @@ fn common_lb(m: &Message<'_>, found: &mut Vec<ClusterField>) {
         }
         found.extend(factor.map(|f| ClusterField::HashBalanceFactor(f.max(100))));
     });
-    let zone = m.message("zone_aware_lb_config", |m| {
-        for name in ["routing_enabled", "min_cluster_size"] {
-            if let Some(at) = m.get(name) {
-                let message = format!(
-                    "`{name}` has no effect: routing by zone needs a cluster of the proxy's own, which istiod does not name"
-                );
-                no_effect(&at, &message);
-            }
-        }
-        ZoneAware {
+    let zone = m.message("zone_aware_lb_config", |m| ZoneAware {
         routing_enabled: m.percent("routing_enabled").unwrap_or(Fraction::ONE),
         min_cluster_size: m.number("min_cluster_size").unwrap_or(6),
         fail_traffic_on_panic: m.bool("fail_traffic_on_panic").unwrap_or(false),
-        }
     });
     found.extend(zone.map(ClusterField::ZoneAware));
 }

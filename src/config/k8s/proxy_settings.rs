@@ -1,8 +1,8 @@
-//! Worker threads of a proxy, as annotations of its pod say (`pkg/kube/inject`, `pilot-agent`).
+//! A proxy as annotations of its pod say (`pkg/kube/inject`, `pilot-agent`).
 
 use std::collections::BTreeMap;
 
-use super::ProxyThreads;
+use super::ProxySettings;
 use crate::config::decode::Fields;
 use crate::diagnostic::{Class, Diagnostic};
 use crate::manifest::{Node, Value, read_nested};
@@ -11,8 +11,11 @@ use crate::xds::Name;
 const CONFIG: &str = "proxy.istio.io/config";
 const CPU_LIMIT: &str = "sidecar.istio.io/proxyCPULimit";
 
+/// The variable that gives a proxy a cluster of its own (1.31+).
+pub(in crate::config) const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
+
 /// Reads both annotations.
-pub(super) fn proxy_threads(f: &Fields<'_>, annotations: &BTreeMap<Name, Name>) -> ProxyThreads {
+pub(super) fn proxy_settings(f: &Fields<'_>, annotations: &BTreeMap<Name, Name>) -> ProxySettings {
     let wrong = |key: &str, what: &str| {
         let message = format!("the annotation `{key}` {what}");
         f.push(Diagnostic::warning(
@@ -28,7 +31,7 @@ pub(super) fn proxy_threads(f: &Fields<'_>, annotations: &BTreeMap<Name, Name>) 
         }
         cpus
     });
-    let concurrency = annotations.get(CONFIG).and_then(|text| {
+    let config = annotations.get(CONFIG).and_then(|text| {
         let place = f.here().place();
         let node = Node {
             value: Value::Text(text.clone()),
@@ -40,16 +43,22 @@ pub(super) fn proxy_threads(f: &Fields<'_>, annotations: &BTreeMap<Name, Name>) 
         if !problems.is_empty() || root.is_none_or(|root| root.entries().is_empty()) {
             wrong(CONFIG, "is not YAML");
         }
-        let written = root?.get("concurrency")?.value.scalar_text()?;
+        documents.into_iter().next().map(|document| document.root)
+    });
+    let concurrency = config.as_ref().and_then(|root| {
+        let written = root.get("concurrency")?.value.scalar_text()?;
         let count = written.parse().ok();
         if count.is_none() {
             wrong(CONFIG, &format!("has no number of threads: `{written}`"));
         }
         count
     });
-    ProxyThreads {
+    let metadata = config.as_ref().and_then(|root| root.get("proxyMetadata"));
+    let variable = metadata.and_then(|m| m.get(SELF_DISCOVERY)?.value.scalar_text());
+    ProxySettings {
         concurrency,
         cpu_limit,
+        self_discovery: variable.map(|text| &*text == "true"),
     }
 }
 
