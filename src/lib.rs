@@ -118,5 +118,6 @@ pub mod observe;
 pub mod report;
 pub mod simulation;
 pub mod units;
+pub mod verdict;
 pub mod workload;
 pub mod xds;

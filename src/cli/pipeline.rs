@@ -14,11 +14,12 @@ use crate::config::scenario::{Model, Scenario, spare_pods};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::control_plane;
 use crate::diagnostic::{Class, Diagnostic, Place, render};
-use crate::experiment::replicate;
+use crate::experiment::{counterfactual, replicate};
 use crate::explain::narrate;
 use crate::manifest::{Edit, Source, edit};
 use crate::observe::Record;
 use crate::simulation::{self, Control};
+use crate::verdict;
 use crate::xds::Snapshot;
 
 /// Everything that was read.
@@ -315,6 +316,8 @@ impl Mesh {
         } else {
             Vec::new()
         };
+        record.findings = verdict::judge(&record, &snapshot);
+        counterfactual::add(&mut record, &snapshot, &self.model, scenario, &control);
         drop(progress);
         record.assumed = merged([&self.assumed, &snapshot.assumed, &record.assumed]);
         record.warnings = merged([&self.warnings, &record.warnings, &Vec::new()]);

@@ -5,6 +5,7 @@
 //! nothing but the time it takes.
 
 pub mod bench;
+pub mod counterfactual;
 pub mod replicate;
 
 pub use bench::{BenchResult, Reference, bench, bench_w1, w1_plan};

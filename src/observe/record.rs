@@ -50,6 +50,10 @@ pub struct Record {
     pub workloads: Vec<WorkloadRecord>,
     /// Time series, one per client, in the order of `clients`.
     pub series: Series,
+    /// The same of every replication, where there are several (of the first thousand).
+    pub all_series: Vec<Series>,
+    /// What the run means, the gravest first; filled in by whoever judges it.
+    pub findings: Vec<Finding>,
     /// What happened to the mesh (replication 0), in the order of time.
     pub happenings: Vec<Happening>,
     /// Single requests, when they were asked for (`curl`, `--out-dir`), in order of completion.
@@ -227,8 +231,50 @@ pub struct Series {
 pub struct Happening {
     /// When.
     pub at: SimTime,
+    /// Whether something begins or ends with it.
+    pub kind: HappeningKind,
     /// A sentence.
     pub what: String,
+}
+
+/// What a happening is to the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HappeningKind {
+    /// A disturbance begins.
+    #[default]
+    Begins,
+    /// A disturbance is over.
+    Ends,
+    /// Something that happens once (a rollout, a change of size), or news of it.
+    Passes,
+}
+
+/// What a run means: one thing, with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable code, `TT-RETRY-STORM`.
+    pub code: &'static str,
+    /// How grave it is.
+    pub severity: Severity,
+    /// What was seen, in a sentence with its numbers.
+    pub what: String,
+    /// What led to what, in order.
+    pub chain: Vec<String>,
+    /// The configuration that is responsible, with file and line where somebody wrote it.
+    pub cause: Option<String>,
+    /// What to try.
+    pub help: String,
+    /// What removes it, as simulated; `None`: not looked for.
+    pub counterfactual: Option<String>,
+}
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Warning,
+    /// The mesh does not do what it is for.
+    Error,
 }
 
 /// One client in one window.

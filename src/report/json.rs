@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::interval::Interval;
 use crate::observe::Histogram;
 use crate::observe::record::{
+    Finding as Found, Severity as Graveness,
     ClientRecord, ClusterRecord, EdgeRecord, Ended, EndpointRecord, Headline, Record, SCHEMA,
     WorkloadRecord,
 };
@@ -66,6 +67,9 @@ pub struct RunReport {
     pub workloads: Vec<Workload>,
     /// Figures over virtual time, of replication 0.
     pub series: Series,
+    /// What the run means, the gravest first; left out where there is nothing to say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// What happened to the mesh (replication 0), in the order of time; left out where nothing did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub happenings: Vec<Happening>,
@@ -244,6 +248,44 @@ pub struct Workload {
     pub latency_ms: Option<Latency>,
 }
 
+/// One thing that a run means.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Stable code, `TT-RETRY-STORM`.
+    pub code: String,
+    /// `warning` or `error`.
+    pub severity: String,
+    /// What was seen.
+    pub what: String,
+    /// What led to what, in order.
+    pub chain: Vec<String>,
+    /// The configuration that is responsible, or null.
+    pub cause: Option<String>,
+    /// What to try.
+    pub help: String,
+    /// What removes it, as simulated; null where nothing was looked for.
+    pub counterfactual: Option<String>,
+}
+
+impl From<&Found> for Finding {
+    fn from(finding: &Found) -> Self {
+        let severity = match finding.severity {
+            Graveness::Warning => "warning",
+            Graveness::Error => "error",
+        };
+        Self {
+            code: finding.code.to_owned(),
+            severity: severity.to_owned(),
+            what: finding.what.clone(),
+            chain: finding.chain.clone(),
+            cause: finding.cause.clone(),
+            help: finding.help.clone(),
+            counterfactual: finding.counterfactual.clone(),
+        }
+    }
+}
+
 /// Something that happened to the mesh.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -328,6 +370,7 @@ impl From<&Record> for RunReport {
             edges: record.edges.iter().map(Edge::from).collect(),
             workloads: record.workloads.iter().map(Workload::from).collect(),
             series: series(record),
+            findings: record.findings.iter().map(Finding::from).collect(),
             happenings: (record.happenings.iter())
                 .map(|h| Happening {
                     at_seconds: h.at.as_secs_f64(),

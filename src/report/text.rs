@@ -6,6 +6,7 @@
 
 mod clients;
 mod course;
+mod findings;
 mod mesh;
 
 use anstyle::{AnsiColor, Style};
@@ -29,6 +30,7 @@ pub fn render(record: &Record) -> String {
         out.push('\n');
         clients::block(&mut out, record, client);
     }
+    findings::block(&mut out, record);
     course::block(&mut out, record);
     mesh::edges(&mut out, record);
     mesh::clusters(&mut out, record);

@@ -156,6 +156,9 @@ impl Builder<'_> {
                 let until = end.unwrap_or(SimTime::MAX);
                 self.check_places(between, origin);
                 add(at, Action::Cut { area, until });
+                if let Some(end) = end {
+                    add(end, Action::Mended);
+                }
             }
             EventKind::Delay { between, by } => {
                 let area = area_of(between).unwrap_or(0);

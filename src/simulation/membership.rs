@@ -9,6 +9,7 @@ use crate::data_plane::outlier_detection::HostOutlier;
 use crate::data_plane::{HostSet, LbView, Trail};
 use crate::engine::Queue;
 use crate::observe::Stat;
+use crate::observe::record::HappeningKind;
 use crate::units::SimTime;
 use crate::xds::ProxyKind;
 
@@ -106,7 +107,7 @@ impl<T: Trail> World<'_, T> {
         }
         if !parts.is_empty() {
             let sentence = format!("every proxy knows the endpoints {}", parts.join(" and "));
-            self.dynamics.tell(now, sentence);
+            self.dynamics.tell(now, HappeningKind::Passes, sentence);
         }
     }
 

@@ -8,11 +8,14 @@ use super::world::World;
 use crate::data_plane::Trail;
 use crate::http::grpc;
 use crate::observe::record::{
-    ClientRecord, Ended, Happening, Headline, Record, RequestRecord, Series, SeriesPoint,
+    ClientRecord, Ended, Happening, HappeningKind, Headline, Record, RequestRecord, Series, SeriesPoint,
 };
 use crate::observe::recorder::{Recorder, RootEnd};
 use crate::units::hash::Digest;
 use crate::units::{SimDuration, SimTime};
+
+/// Replications whose series are kept.
+const SERIES_MAX: usize = 1_000;
 
 /// Counters of one run.
 #[derive(Clone, Debug)]
@@ -23,7 +26,7 @@ pub struct Outcome {
     occupation: Vec<(u128, u128, u64)>,
     /// Per app: pod-nanoseconds that its pods served; empty where none came or went.
     served: Vec<u128>,
-    told: Vec<(SimTime, String)>,
+    told: Vec<(SimTime, HappeningKind, String)>,
     counted: SimDuration,
     ended: Ended,
     ended_at: SimTime,
@@ -164,6 +167,11 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
         edges: edges(plan, outcomes),
         workloads: workloads(plan, outcomes),
         series: first.map(series).unwrap_or_default(),
+        all_series: if outcomes.len() > 1 {
+            outcomes.iter().take(SERIES_MAX).map(series).collect()
+        } else {
+            Vec::new()
+        },
         happenings: first.map(happenings).unwrap_or_default(),
         assumed: plan.assumed.clone(),
         warnings: plan.warnings.clone(),
@@ -264,8 +272,9 @@ fn series(outcome: &Outcome) -> Series {
 
 fn happenings(outcome: &Outcome) -> Vec<Happening> {
     let told = outcome.told.iter();
-    told.map(|(at, what)| Happening {
+    told.map(|(at, kind, what)| Happening {
         at: *at,
+        kind: *kind,
         what: what.clone(),
     })
     .collect()

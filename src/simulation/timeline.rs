@@ -11,7 +11,8 @@ use crate::config::scenario::FailureKind;
 use crate::data_plane::{HostSet, Trail};
 use crate::engine::Queue;
 use crate::network::Debounce;
-use crate::units::SimTime;
+use crate::observe::record::HappeningKind;
+use crate::units::{Fraction, SimTime};
 use crate::workload::Limits;
 
 /// Where a pod is in its life.
@@ -110,7 +111,7 @@ pub(super) struct Dynamics {
     pub(super) sets: BTreeMap<(u32, u32), Arc<HostSet>>,
     pub(super) rollings: Vec<Rolling>,
     /// What happened, in sentences; the first of many.
-    pub(super) told: Vec<(SimTime, String)>,
+    pub(super) told: Vec<(SimTime, HappeningKind, String)>,
     /// Proxies that have not yet heard of each push.
     pub(super) unheard: Vec<u32>,
 }
@@ -118,11 +119,30 @@ pub(super) struct Dynamics {
 /// Sentences that are kept.
 const TOLD_MAX: usize = 400;
 
+/// What an action is to the run.
+fn kind_of(action: &Action) -> HappeningKind {
+    match action {
+        Action::Fail { .. }
+        | Action::Slow { .. }
+        | Action::Errors { .. }
+        | Action::Cut { .. }
+        | Action::Delay { .. } => HappeningKind::Begins,
+        Action::Capacity { share, .. } if *share < Fraction::ONE => HappeningKind::Begins,
+        Action::Restore { .. }
+        | Action::SlowEnds { .. }
+        | Action::ErrorsEnd { .. }
+        | Action::Capacity { .. }
+        | Action::Mended
+        | Action::DelayEnds { .. } => HappeningKind::Ends,
+        Action::Scale { .. } | Action::Rollout { .. } => HappeningKind::Passes,
+    }
+}
+
 impl Dynamics {
     /// Keeps a sentence.
-    pub(super) fn tell(&mut self, now: SimTime, sentence: String) {
+    pub(super) fn tell(&mut self, now: SimTime, kind: HappeningKind, sentence: String) {
         if self.told.len() < TOLD_MAX {
-            self.told.push((now, sentence));
+            self.told.push((now, kind, sentence));
         }
     }
 
@@ -184,7 +204,7 @@ impl<T: Trail> World<'_, T> {
             return;
         };
         let (_, action, sentence) = &timeline.actions[index as usize];
-        self.dynamics.tell(now, sentence.clone());
+        self.dynamics.tell(now, kind_of(action), sentence.clone());
         match action {
             Action::Fail { pods, how, noticed } => self.fail_pods(now, pods, *how, *noticed, queue),
             Action::Restore { pods } => self.restore_pods(now, pods, queue),
@@ -204,6 +224,7 @@ impl<T: Trail> World<'_, T> {
             Action::Cut { area, until } => {
                 self.each_link(*area, |link| link.cut_until = *until);
             }
+            Action::Mended => {}
             Action::Delay { area, index } => self.each_link(*area, |link| link.delay = *index),
             Action::DelayEnds { area, index } => self.each_link(*area, |link| {
                 if link.delay == *index {

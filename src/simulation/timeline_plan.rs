@@ -65,6 +65,8 @@ pub(crate) enum Action {
         area: usize,
         until: SimTime,
     },
+    /// Something passes again: only to be told.
+    Mended,
     Delay {
         area: usize,
         index: u32,

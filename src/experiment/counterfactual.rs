@@ -1,0 +1,211 @@
+//! What would remove a finding: the smallest change, found by simulating it.
+//!
+//! Candidates are tried from small to large on the first replication's luck; the first under which
+//! the finding is gone is told, with what it changes. Nothing is promised that was not run.
+
+use super::replicate;
+use crate::config::scenario::{Model, Scenario};
+use crate::observe::Record;
+use crate::observe::record::{EdgeRecord, Finding};
+use crate::simulation::{Control, prepare};
+use crate::units::Fraction;
+use crate::verdict;
+use crate::xds::Snapshot;
+use crate::xds::route::Action;
+
+/// Findings that a change of retries or queues may remove.
+const CODES: [&str; 3] = ["TT-METASTABLE", "TT-RETRY-STORM", "TT-COLLAPSE"];
+/// Tries per request from which an edge's retries are looked at.
+const AMPLIFIED: f64 = 1.2;
+/// Envoy's own retry budget: a fifth of the active requests, three at least.
+const BUDGET: (Fraction, u32) = (Fraction::from_ppm(200_000), 3);
+
+/// One change.
+struct Candidate {
+    /// As people would write it.
+    what: String,
+    snapshot: Snapshot,
+    model: Model,
+}
+
+/// Adds to each finding what would remove it, where that was found.
+pub fn add(
+    record: &mut Record,
+    snapshot: &Snapshot,
+    model: &Model,
+    scenario: &Scenario,
+    control: &Control<'_>,
+) {
+    let mut open: Vec<usize> = (0..record.findings.len())
+        .filter(|at| CODES.contains(&record.findings[*at].code))
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    let mut tried = Vec::new();
+    for candidate in candidates(record, snapshot, model) {
+        if open.is_empty() {
+            break;
+        }
+        let Ok(plan) = prepare(&candidate.snapshot, &candidate.model, scenario) else {
+            continue;
+        };
+        let quiet = Control {
+            progress: None,
+            keep_requests: 0,
+            ..*control
+        };
+        let other = replicate(&plan, record.seed, 1, Some(1), &quiet);
+        if control.interrupted.load(std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        let findings = verdict::judge(&other, &candidate.snapshot);
+        tried.push(candidate.what.clone());
+        open.retain(|at| {
+            let finding = &record.findings[*at];
+            if findings.iter().any(|f| is_same(f, finding)) {
+                return true;
+            }
+            let sentence = told(&candidate.what, &other, finding.code);
+            record.findings[*at].counterfactual = Some(sentence);
+            false
+        });
+    }
+    for at in open {
+        let sentence = match tried.as_slice() {
+            [] => continue,
+            list => format!("simulated and not enough: {}", list.join("; ")),
+        };
+        record.findings[at].counterfactual = Some(sentence);
+    }
+}
+
+/// The same code about the same load; a storm is one wherever it is.
+fn is_same(other: &Finding, finding: &Finding) -> bool {
+    let subject = |f: &Finding| f.what.split('`').nth(1).map(str::to_owned);
+    let anywhere = finding.code == "TT-RETRY-STORM";
+    other.code == finding.code && (anywhere || subject(other) == subject(finding))
+}
+
+/// What a run under the change looks like.
+fn told(what: &str, other: &Record, code: &str) -> String {
+    let (mut failed, mut all) = (0, 0);
+    for client in &other.clients {
+        all += client.requests;
+        let bad = client.statuses.iter().filter(|(s, _)| **s == "0" || s.starts_with('5'));
+        failed += bad.map(|(_, n)| n).sum::<u64>();
+    }
+    let worst = (other.edges.iter())
+        .filter(|e| e.requests >= 100)
+        .map(amplification)
+        .fold(1.0, f64::max);
+    let share = 100.0 * failed as f64 / all.max(1) as f64;
+    let recovery = match verdict::recovered_after(other) {
+        Some(seconds) if code == "TT-METASTABLE" => {
+            format!("the load recovers {seconds:.1} s after the trigger, ")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "simulated with {what}: {recovery}{share:.2} % of requests fail, at most {worst:.2} tries per request"
+    )
+}
+
+fn amplification(edge: &EdgeRecord) -> f64 {
+    edge.attempts as f64 / edge.requests.max(1) as f64
+}
+
+/// Changes to try, the smallest first.
+fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candidate> {
+    let edges: Vec<&EdgeRecord> = (record.edges.iter())
+        .filter(|e| e.cluster != "-" && amplification(e) >= AMPLIFIED)
+        .collect();
+    let mut clusters: Vec<&str> = edges.iter().map(|e| e.cluster.as_str()).collect();
+    clusters.sort_unstable();
+    clusters.dedup();
+    let mut all = Vec::new();
+    for retries in [1, 0] {
+        let mut changed = snapshot.clone();
+        let before = set_retries(&mut changed, &clusters, retries);
+        if before > retries {
+            all.push(Candidate {
+                what: format!("`attempts: {retries}` towards {}", hosts(&clusters)),
+                snapshot: changed,
+                model: model.clone(),
+            });
+        }
+    }
+    if !clusters.is_empty() {
+        let mut changed = snapshot.clone();
+        set_budget(&mut changed, &clusters);
+        all.push(Candidate {
+            what: format!("`retryBudget: {{percent: 20}}` towards {}", hosts(&clusters)),
+            snapshot: changed,
+            model: model.clone(),
+        });
+    }
+    all.extend(short_queues(record, snapshot, model));
+    all
+}
+
+/// The services behind clusters, for words.
+fn hosts(clusters: &[&str]) -> String {
+    let host = |cluster: &&str| {
+        let host = cluster.rsplit('|').next().unwrap_or(cluster);
+        host.split('.').next().unwrap_or(host).to_owned()
+    };
+    clusters.iter().map(host).collect::<Vec<_>>().join(", ")
+}
+
+/// Most retries that were allowed before.
+fn set_retries(snapshot: &mut Snapshot, clusters: &[&str], retries: u32) -> u32 {
+    let mut most = 0;
+    for id in snapshot.route_configs.ids() {
+        for host in &mut snapshot.route_configs[id].virtual_hosts {
+            let mut routes = host.routes.to_vec();
+            for route in &mut routes {
+                let Action::Forward(forward) = &mut route.action else {
+                    continue;
+                };
+                let goes = forward.clusters.iter().any(|c| clusters.contains(&&*c.name));
+                if let Some(policy) = forward.retry.as_mut().filter(|_| goes) {
+                    most = most.max(policy.retries);
+                    policy.retries = policy.retries.min(retries);
+                }
+            }
+            host.routes = routes.into();
+        }
+    }
+    most
+}
+
+fn set_budget(snapshot: &mut Snapshot, clusters: &[&str]) {
+    for id in snapshot.clusters.ids() {
+        let cluster = &mut snapshot.clusters[id];
+        if clusters.contains(&&*cluster.name) {
+            cluster.breakers.retry_budget = Some(BUDGET);
+        }
+    }
+}
+
+/// The workload that waits most gets a queue no longer than what it serves at once.
+fn short_queues(record: &Record, snapshot: &Snapshot, model: &Model) -> Option<Candidate> {
+    let worst = (record.workloads.iter())
+        .filter(|w| w.queue_mean > 1.0 && w.utilisation.is_some())
+        .max_by(|a, b| a.queue_mean.total_cmp(&b.queue_mean))?;
+    let mut changed = model.clone();
+    let mut behaviour = (model.workloads.get(worst.name.as_str()))
+        .unwrap_or(&model.defaults)
+        .clone();
+    let slots = behaviour.concurrency?;
+    if behaviour.queue.is_some_and(|queue| queue <= slots) {
+        return None;
+    }
+    behaviour.queue = Some(slots);
+    changed.workloads.insert(worst.name.as_str().into(), behaviour);
+    Some(Candidate {
+        what: format!("`queue: {slots}` in {} (it answers 503 beyond that)", worst.name),
+        snapshot: snapshot.clone(),
+        model: changed,
+    })
+}
