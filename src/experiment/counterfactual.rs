@@ -56,7 +56,10 @@ pub fn add(
             ..*control
         };
         let other = replicate(&plan, record.seed, 1, Some(1), &quiet);
-        if control.interrupted.load(std::sync::atomic::Ordering::Relaxed) {
+        if control
+            .interrupted
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
             return;
         }
         let findings = verdict::judge(&other, &candidate.snapshot);
@@ -92,7 +95,10 @@ fn told(what: &str, other: &Record, code: &str) -> String {
     let (mut failed, mut all) = (0, 0);
     for client in &other.clients {
         all += client.requests;
-        let bad = client.statuses.iter().filter(|(s, _)| **s == "0" || s.starts_with('5'));
+        let bad = client
+            .statuses
+            .iter()
+            .filter(|(s, _)| **s == "0" || s.starts_with('5'));
         failed += bad.map(|(_, n)| n).sum::<u64>();
     }
     let worst = (other.edges.iter())
@@ -139,7 +145,10 @@ fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candid
         let mut changed = snapshot.clone();
         set_budget(&mut changed, &clusters);
         all.push(Candidate {
-            what: format!("`retryBudget: {{percent: 20}}` towards {}", hosts(&clusters)),
+            what: format!(
+                "`retryBudget: {{percent: 20}}` towards {}",
+                hosts(&clusters)
+            ),
             snapshot: changed,
             model: model.clone(),
         });
@@ -167,7 +176,10 @@ fn set_retries(snapshot: &mut Snapshot, clusters: &[&str], retries: u32) -> u32 
                 let Action::Forward(forward) = &mut route.action else {
                     continue;
                 };
-                let goes = forward.clusters.iter().any(|c| clusters.contains(&&*c.name));
+                let goes = forward
+                    .clusters
+                    .iter()
+                    .any(|c| clusters.contains(&&*c.name));
                 if let Some(policy) = forward.retry.as_mut().filter(|_| goes) {
                     most = most.max(policy.retries);
                     policy.retries = policy.retries.min(retries);
@@ -202,9 +214,14 @@ fn short_queues(record: &Record, snapshot: &Snapshot, model: &Model) -> Option<C
         return None;
     }
     behaviour.queue = Some(slots);
-    changed.workloads.insert(worst.name.as_str().into(), behaviour);
+    changed
+        .workloads
+        .insert(worst.name.as_str().into(), behaviour);
     Some(Candidate {
-        what: format!("`queue: {slots}` in {} (it answers 503 beyond that)", worst.name),
+        what: format!(
+            "`queue: {slots}` in {} (it answers 503 beyond that)",
+            worst.name
+        ),
         snapshot: snapshot.clone(),
         model: changed,
     })

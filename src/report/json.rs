@@ -18,9 +18,8 @@ use serde::Serialize;
 use super::interval::Interval;
 use crate::observe::Histogram;
 use crate::observe::record::{
-    Finding as Found, Severity as Graveness,
-    ClientRecord, ClusterRecord, EdgeRecord, Ended, EndpointRecord, Headline, Record, SCHEMA,
-    WorkloadRecord,
+    ClientRecord, ClusterRecord, EdgeRecord, Ended, EndpointRecord, Finding as Found, Headline,
+    Record, SCHEMA, Severity as Graveness, WorkloadRecord,
 };
 use crate::units::SimDuration;
 

@@ -8,7 +8,8 @@ use super::world::World;
 use crate::data_plane::Trail;
 use crate::http::grpc;
 use crate::observe::record::{
-    ClientRecord, Ended, Happening, HappeningKind, Headline, Record, RequestRecord, Series, SeriesPoint,
+    ClientRecord, Ended, Happening, HappeningKind, Headline, Record, RequestRecord, Series,
+    SeriesPoint,
 };
 use crate::observe::recorder::{Recorder, RootEnd};
 use crate::units::hash::Digest;

@@ -27,9 +27,8 @@ pub struct Hazard {
 impl Hazard {
     /// So many collapses in so many hours of healthy time.
     pub fn of(collapses: u32, hours: f64) -> Self {
-        let chi = |degrees: f64, p: f64| {
-            ChiSquared::new(degrees).map_or(0.0, |chi| chi.inverse_cdf(p))
-        };
+        let chi =
+            |degrees: f64, p: f64| ChiSquared::new(degrees).map_or(0.0, |chi| chi.inverse_cdf(p));
         let count = f64::from(collapses);
         let low = if collapses == 0 {
             0.0
@@ -134,6 +133,10 @@ mod tests {
         assert_eq!(broken_from(&[1.0, 1.0, 0.2, 1.0, 1.0, 1.0, 1.0]), None);
         let end = [1.0, 0.9, 0.2, 0.1, 0.1, 0.2, 0.1];
         assert_eq!(broken_from(&end), Some(2));
-        assert_eq!(broken_from(&[1.0, 1.0, 0.2, 0.1]), None, "too short to tell");
+        assert_eq!(
+            broken_from(&[1.0, 1.0, 0.2, 0.1]),
+            None,
+            "too short to tell"
+        );
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct Window {
     pub(super) goodput: Option<f64>,
     /// Tries per request.
     pub(super) amplification: f64,
+    /// Requests that ended in it.
+    pub(super) requests: u64,
 }
 
 /// Windows that lie wholly inside the time in which load is offered.
@@ -22,13 +24,13 @@ pub(super) fn windows(record: &Record, series: &Series, client: u32) -> Vec<Wind
     inside
         .map(|p| Window {
             at: p.at.as_secs_f64(),
-            goodput: (p.started > 0)
-                .then(|| (p.requests - p.errors) as f64 / p.started as f64),
+            goodput: (p.started > 0).then(|| (p.requests - p.errors) as f64 / p.started as f64),
             amplification: if p.requests == 0 {
                 1.0
             } else {
                 p.attempts as f64 / p.requests as f64
             },
+            requests: p.requests,
         })
         .collect()
 }
@@ -41,6 +43,6 @@ pub(super) fn trigger(record: &Record) -> Option<(f64, f64)> {
     if of(HappeningKind::Begins).count() > of(HappeningKind::Ends).count() {
         return None;
     }
-    let end = of(HappeningKind::Ends).last()?.at.as_secs_f64();
+    let end = of(HappeningKind::Ends).next_back()?.at.as_secs_f64();
     Some((begin, end))
 }

@@ -57,8 +57,13 @@ impl Context<'_> {
         let (namespace, name) = workload.split_once('/')?;
         let id = self.snapshot.workload_named(namespace, name)?;
         let tables = &self.snapshot.tables[self.snapshot.workloads[id].tables?];
-        let configs = tables.routes.iter().map(|id| &self.snapshot.route_configs[*id]);
-        let mut routes = configs.flat_map(|c| &c.virtual_hosts).flat_map(|v| v.routes.iter());
+        let configs = tables
+            .routes
+            .iter()
+            .map(|id| &self.snapshot.route_configs[*id]);
+        let mut routes = configs
+            .flat_map(|c| &c.virtual_hosts)
+            .flat_map(|v| v.routes.iter());
         routes.find_map(|route| {
             let Action::Forward(forward) = &route.action else {
                 return None;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::course::windows;
+use super::course::{Window, windows};
 use super::{Context, percent};
 use crate::observe::record::{EdgeRecord, Finding, Severity};
 
@@ -12,6 +12,9 @@ use crate::observe::record::{EdgeRecord, Finding, Severity};
 const EDGE: f64 = 1.5;
 /// Work per root request from which a chain is named.
 const CHAIN: f64 = 2.0;
+/// Windows in a row, and requests in each, below which a peak is noise.
+const IN_A_ROW: usize = 3;
+const WINDOW_MIN: u64 = 30;
 /// Fewer requests prove nothing.
 const REQUESTS_MIN: u64 = 100;
 
@@ -66,7 +69,12 @@ fn peaks(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let record = context.record;
     for (index, client) in (0..).zip(&record.clients) {
         let course = windows(record, &record.series, index);
-        let stormy: Vec<_> = course.iter().filter(|w| w.amplification >= EDGE).collect();
+        let is_stormy = |w: &&Window| w.amplification >= EDGE && w.requests >= WINDOW_MIN;
+        let in_a_row = |row: &[Window]| row.iter().all(|w| is_stormy(&w));
+        if !course.windows(IN_A_ROW).any(in_a_row) {
+            continue;
+        }
+        let stormy: Vec<_> = course.iter().filter(is_stormy).collect();
         let [first, .., last] = stormy.as_slice() else {
             continue;
         };
@@ -85,7 +93,8 @@ fn peaks(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 percent(stormy.len() as f64 / course.len().max(1) as f64)
             )],
             cause: None,
-            help: "a retry budget bounds it; whether it ends by itself is another question".to_owned(),
+            help: "a retry budget bounds it; whether it ends by itself is another question"
+                .to_owned(),
             counterfactual: None,
         });
     }
@@ -130,7 +139,11 @@ mod tests {
             attempts,
             ..EdgeRecord::default()
         };
-        let edges = [edge("b", "c", 300), edge("a", "b", 200), edge("x", "c", 100)];
+        let edges = [
+            edge("b", "c", 300),
+            edge("a", "b", 200),
+            edge("x", "c", 100),
+        ];
         let factors = along_chains(&edges);
         assert!((factors["b"] - 2.0).abs() < 1e-9);
         assert!((factors["c"] - 6.0).abs() < 1e-9);

@@ -55,4 +55,5 @@ mod stories;
 mod theory_queues;
 mod theory_support;
 mod theory_tandem3;
+mod verdicts;
 mod zone_aware;
