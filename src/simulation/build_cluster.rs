@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::build::Builder;
 use super::plan::{ClusterPlan, ClusterSource, Connect, HostPlan, InboundPlan, NIL, Slot};
-use super::upstream::{HostRef, Upstream};
+use super::upstream::{Address, HostRef, Upstream};
 use crate::config::scenario::{Connections, ErrorKind};
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::{HostSet, LbView};
@@ -261,6 +261,11 @@ fn client_labels(builder: &Builder<'_>, app: u32, here: &Locality) -> BTreeMap<N
 
 /// How a connection goes: the application's own state first, then TLS (`istio-config.md` §6.1).
 fn connect(builder: &Builder<'_>, client: u32, server: u32, host: &HostRef) -> Connect {
+    match host.connect.address {
+        Address::Refuses => return Connect::Refused,
+        Address::Silent => return Connect::Blackhole,
+        Address::Pod => {}
+    }
     let app = &builder.apps[server as usize];
     match app.connections {
         Connections::Refuse => return Connect::Refused,

@@ -4,7 +4,7 @@
 //! after it is a real run of one request.
 
 use super::outcome::{Outcome, record};
-use super::plan::{ActionPlan, NIL, Plan};
+use super::plan::{ActionPlan, Connect, NIL, Plan};
 use super::resolve::{RequestClass, Resolver};
 use super::run::{Control, trace};
 use crate::data_plane::{Reason, Recorder};
@@ -111,7 +111,11 @@ fn host_names(plan: &Plan, slot: u32) -> Vec<String> {
         .map(|host| {
             let pod = &plan.pods[host.pod as usize];
             if pod.name == pod.ip.to_string() {
-                return format!("{}:{}, an address outside the mesh,", pod.name, host.port);
+                let what = match host.connect {
+                    Connect::Refused | Connect::Blackhole => "where nothing listens",
+                    _ => "an address outside the mesh",
+                };
+                return format!("{}:{}, {what},", pod.name, host.port);
             }
             let place = match pod.locality.to_string() {
                 place if place.is_empty() => place,

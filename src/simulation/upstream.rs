@@ -11,7 +11,7 @@ use crate::units::{Fraction, Origin};
 use crate::xds::cluster::{ClusterKind, CommonLb, PoolSettings, Thresholds, Upstream as Protocol};
 use crate::xds::endpoint::LocalityPolicy;
 use crate::xds::listener::MtlsMode;
-use crate::xds::snapshot::Protocol as PortProtocol;
+use crate::xds::snapshot::{Protocol as PortProtocol, Service};
 use crate::xds::{Cluster, Endpoint, Health, LbPolicy, Locality, Name, ProxyKind, Tls, WorkloadId};
 
 /// A host of an upstream before the client's locality is known.
@@ -27,6 +27,20 @@ pub(super) struct HostRef {
 pub(super) struct ConnectKind {
     pub(super) mtls: bool,
     pub(super) tls: bool,
+    pub(super) address: Address,
+}
+
+/// What is behind an address, before any application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// Whatever the pod does.
+    Pod,
+    /// Connections are refused at once: the host is there and the port is not, or kube-proxy
+    /// rejects what goes to a Service port without endpoints.
+    Refuses,
+    /// Nobody answers: a port that the Service does not have, for which kube-proxy (in iptables
+    /// mode, its default) has no rule. In nftables mode it refuses.
+    Silent,
 }
 
 /// A cluster with its endpoints turned into pods of the run.
@@ -97,10 +111,15 @@ impl Upstream {
             .service(&class.url.host, &namespace)
             .map(|id| &snapshot.services[id]);
         let port = service.and_then(|s| s.ports.iter().find(|p| p.port == class.url.port));
-        let endpoints: Vec<Endpoint> = match (service, port) {
-            (_, Some(port)) if !port.endpoints.is_empty() => port.endpoints.clone(),
-            (Some(service), _) if !service.external => Vec::new(),
-            _ => vec![outside_endpoint(&class.url.host, class.url.port)],
+        let (endpoints, address): (Vec<Endpoint>, Address) = match (service, port) {
+            (_, Some(port)) if !port.endpoints.is_empty() => (port.endpoints.clone(), Address::Pod),
+            (Some(service), port) if !service.external => {
+                unmapped(service, class.url.port, port.is_some())
+            }
+            _ => {
+                let outside = outside_endpoint(&class.url.host, class.url.port);
+                (vec![outside], Address::Pod)
+            }
         };
         let https = &*class.url.scheme == "https";
         let tls = if https {
@@ -111,9 +130,17 @@ impl Upstream {
         } else {
             Tls::Disable
         };
-        let hosts = endpoints
-            .iter()
-            .map(|e| host_ref(builder, e, &tls))
+        let hosts = (endpoints.iter())
+            .map(|e| {
+                let mut host = host_ref(builder, e, &tls);
+                host.connect.address = address;
+                if address != Address::Pod && e.pod.is_none() {
+                    // Nothing is there whose behaviour could be assumed.
+                    let app = builder.pods[host.pod as usize].app;
+                    builder.apps[app as usize].is_assumed = false;
+                }
+                host
+            })
             .collect();
         let name: Name = format!("kubernetes|{}|{}", class.url.port, class.url.host).into();
         let cluster = Cluster {
@@ -204,6 +231,34 @@ impl Upstream {
     }
 }
 
+/// Where a connection to a port of a Service goes for which the Service has no endpoints.
+fn unmapped(service: &Service, port: u16, is_known: bool) -> (Vec<Endpoint>, Address) {
+    if let Some(ip) = service.addresses.first() {
+        let address = if is_known {
+            Address::Refuses
+        } else {
+            Address::Silent
+        };
+        return (vec![outside_endpoint(ip, port)], address);
+    }
+    // Headless: the name is the pods themselves, whatever port is called.
+    let pods = service.ports.iter().flat_map(|p| &p.endpoints);
+    let open: Vec<Endpoint> = (pods.clone().filter(|e| e.port == port)).cloned().collect();
+    if !open.is_empty() {
+        return (open, Address::Pod);
+    }
+    let mut closed: Vec<Endpoint> = Vec::new();
+    for endpoint in pods {
+        if closed.iter().all(|e| e.address != endpoint.address) {
+            closed.push(Endpoint {
+                port,
+                ..endpoint.clone()
+            });
+        }
+    }
+    (closed, Address::Refuses)
+}
+
 /// An address that no manifest speaks of.
 fn outside_endpoint(host: &Name, port: u16) -> Endpoint {
     Endpoint {
@@ -237,6 +292,62 @@ fn host_ref(builder: &mut Builder<'_>, endpoint: &Endpoint, tls: &Tls) -> HostRe
         connect: ConnectKind {
             mtls,
             tls: matches!(tls, Tls::Simple { .. }),
+            address: Address::Pod,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xds::snapshot::ServicePort;
+
+    /// A Service with a port 80 whose pods listen on 8080, and a port 90 without pods.
+    fn service(ip: &[&str]) -> Service {
+        let port = |port: u16, endpoints: Vec<Endpoint>| ServicePort {
+            port,
+            name: "http".into(),
+            protocol: PortProtocol::Http,
+            endpoints,
+        };
+        Service {
+            host: "web.shop.svc.cluster.local".into(),
+            namespace: "shop".into(),
+            addresses: ip.iter().map(|ip| Name::from(*ip)).collect(),
+            headless: ip.is_empty(),
+            alias_of: None,
+            external: false,
+            ports: vec![
+                port(80, vec![outside_endpoint(&"10.0.0.1".into(), 8080)]),
+                port(90, Vec::new()),
+            ],
+            origin: Origin::BUILT_IN,
+        }
+    }
+
+    fn check(ip: &[&str], port: u16, expected: &[&str], address: Address) {
+        let service = service(ip);
+        let known = service.ports.iter().any(|p| p.port == port);
+        let (endpoints, what) = unmapped(&service, port, known);
+        let keys: Vec<String> = endpoints.iter().map(Endpoint::key).collect();
+        assert_eq!(
+            (&*keys, what),
+            (
+                &*expected.iter().map(|k| (*k).to_owned()).collect::<Vec<_>>(),
+                address
+            )
+        );
+    }
+
+    #[test]
+    fn a_port_a_service_does_not_have_is_silent_and_one_without_pods_refuses() {
+        check(&["10.9.9.9"], 81, &["10.9.9.9:81"], Address::Silent);
+        check(&["10.9.9.9"], 90, &["10.9.9.9:90"], Address::Refuses);
+    }
+
+    #[test]
+    fn a_headless_service_is_its_pods_whatever_port_is_called() {
+        check(&[], 8080, &["10.0.0.1:8080"], Address::Pod);
+        check(&[], 81, &["10.0.0.1:81"], Address::Refuses);
     }
 }

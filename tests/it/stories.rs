@@ -141,7 +141,12 @@ fn a_host_outside_the_registry_and_a_port_without_a_listener_are_passed_through(
     );
     tells(
         &["http://web:8081/"],
-        &["no listener of the sidecar takes this port"],
+        &[
+            "no listener of the sidecar takes this port",
+            "where nothing listens, is picked",
+            "flags UF,URX",
+            "after 10s",
+        ],
     );
     tells(&["http://web:5432/"], &["handles the bytes as TCP"]);
 }
