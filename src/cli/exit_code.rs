@@ -13,6 +13,10 @@ pub enum ExitCode {
     EndedEarly = 3,
     /// The output could not be written.
     Output = 4,
+    /// Something that the scenario expects does not hold.
+    Expectation = 5,
+    /// Nothing that is expected is broken, but something is undecided.
+    Undecided = 6,
     /// Interrupted: what was simulated so far was reported. 128 + SIGINT, as shells count.
     Interrupted = 130,
 }

@@ -14,7 +14,9 @@ use crate::config::scenario::{Model, Scenario, spare_pods};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::control_plane;
 use crate::diagnostic::{Class, Diagnostic, Place, render};
-use crate::experiment::{counterfactual, replicate};
+use crate::experiment::{
+    Expected, counterfactual, replicate_expecting, settle_findings, unknown_names,
+};
 use crate::explain::narrate;
 use crate::manifest::{Edit, Source, edit};
 use crate::observe::Record;
@@ -303,13 +305,33 @@ impl Mesh {
         let snapshot = self.compile_for(scenario);
         let plan = simulation::prepare(&snapshot, &self.model, scenario)
             .map_err(|diagnostics| refuse(&diagnostics, &self.sources))?;
+        let unknown = unknown_names(
+            &scenario.expect,
+            &plan,
+            verdict::CODES,
+            &self.config.origins,
+        );
+        if !unknown.is_empty() {
+            return Err(refuse(&unknown, &self.sources));
+        }
         let progress = console.progress();
         let control = Control {
             interrupted: interrupt::watch(),
             progress: Some(&|done| progress.at(done)),
             keep_requests: how.keep_requests,
         };
-        let mut record = replicate(&plan, how.seed, how.replications, how.threads, &control);
+        let expected = Expected {
+            expectations: &scenario.expect,
+            origins: &self.config.origins,
+        };
+        let mut record = replicate_expecting(
+            &plan,
+            how.seed,
+            how.replications,
+            how.threads,
+            &control,
+            expected,
+        );
         let trail = if how.trace {
             let told = simulation::story(&snapshot, &plan, how.seed, &control);
             told.map_or_else(Vec::new, |story| narrate(&snapshot, &story))
@@ -317,6 +339,7 @@ impl Mesh {
             Vec::new()
         };
         record.findings = verdict::judge(&record, &snapshot);
+        settle_findings(&scenario.expect, &mut record);
         counterfactual::add(&mut record, &snapshot, &self.model, scenario, &control);
         drop(progress);
         record.assumed = merged([&self.assumed, &snapshot.assumed, &record.assumed]);

@@ -11,7 +11,7 @@ use super::pipeline::{self, How, Inputs, Mesh};
 use crate::config::scenario::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, Scenario};
 use crate::http::Url;
 use crate::observe::Record;
-use crate::observe::record::Ended;
+use crate::observe::record::{Ended, Verdict};
 use crate::report::curl::CurlReport;
 use crate::report::{csv, json, text};
 use crate::units::{Origin, Rate, SimDuration};
@@ -145,7 +145,7 @@ pub(super) fn curl(args: &CurlArgs, console: Console) -> Result<ExitCode, Failur
         PlainFormat::Text => report.text(),
     };
     data(&text)?;
-    Ok(code(run.record.ended))
+    Ok(code(&run.record))
 }
 
 /// One request as the command line describes it.
@@ -207,6 +207,7 @@ fn one_load(
         replications: 1,
         load: vec![load],
         events: Vec::new(),
+        expect: Vec::new(),
         origin: Origin::BUILT_IN,
     })
 }
@@ -266,7 +267,7 @@ fn print(
         }
     };
     data(&text)?;
-    Ok(code(record.ended))
+    Ok(code(record))
 }
 
 /// Prints data.
@@ -274,8 +275,11 @@ pub(super) fn data(text: &str) -> Result<(), Failure> {
     Console::data(text).map_err(|error| Failure::output("to standard output", &error))
 }
 
-fn code(ended: Ended) -> ExitCode {
-    match ended {
+pub(super) fn code(record: &Record) -> ExitCode {
+    let any = |verdict| record.expectations.iter().any(|e| e.verdict == verdict);
+    match record.ended {
+        Ended::Complete | Ended::InFlight if any(Verdict::Fail) => ExitCode::Expectation,
+        Ended::Complete | Ended::InFlight if any(Verdict::Undecided) => ExitCode::Undecided,
         Ended::Complete | Ended::InFlight => ExitCode::Done,
         Ended::Interrupted => ExitCode::Interrupted,
         Ended::TooMuchInFlight => ExitCode::EndedEarly,

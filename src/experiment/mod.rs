@@ -6,7 +6,11 @@
 
 pub mod bench;
 pub mod counterfactual;
+pub mod expectation;
+mod expected_names;
 pub mod replicate;
 
 pub use bench::{BenchResult, Reference, bench, bench_w1, w1_plan};
-pub use replicate::replicate;
+pub use expectation::settle_findings;
+pub use expected_names::unknown_names;
+pub use replicate::{Expected, replicate, replicate_expecting};

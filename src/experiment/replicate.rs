@@ -1,13 +1,17 @@
 //! Independent repetitions of one plan, on threads.
 
+use std::slice;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 
+use super::expectation::{Values, judge, measure};
+use crate::config::scenario::Expectation;
 use crate::engine::Seed;
 use crate::observe::Record;
 use crate::simulation::{Control, Outcome, Plan, record, run};
+use crate::units::Origins;
 
 /// Runs `replications` of a plan and merges them by number. `threads`: how many at once; `None` is one per core.
 ///
@@ -20,6 +24,54 @@ pub fn replicate(
     threads: Option<usize>,
     control: &Control<'_>,
 ) -> Record {
+    record(
+        plan,
+        seed,
+        &outcomes(plan, seed, replications, threads, control),
+    )
+}
+
+/// What a scenario expects, and what is needed to judge and to name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The expectations.
+    pub expectations: &'a [Expectation],
+    /// Where everything was written.
+    pub origins: &'a Origins,
+}
+
+/// As [`replicate`], and judges what is expected. The figures are taken of each replication by
+/// itself, whose record is dropped again before the next one is made.
+pub fn replicate_expecting(
+    plan: &Plan,
+    seed: u64,
+    replications: u32,
+    threads: Option<usize>,
+    control: &Control<'_>,
+    expected: Expected<'_>,
+) -> Record {
+    let outcomes = outcomes(plan, seed, replications, threads, control);
+    let mut merged = record(plan, seed, &outcomes);
+    if !expected.expectations.is_empty() {
+        let one = |outcome| {
+            measure(
+                expected.expectations,
+                &record(plan, seed, slice::from_ref(outcome)),
+            )
+        };
+        let values: Vec<Values> = outcomes.iter().map(one).collect();
+        merged.expectations = judge(expected.expectations, &values, expected.origins);
+    }
+    merged
+}
+
+fn outcomes(
+    plan: &Plan,
+    seed: u64,
+    replications: u32,
+    threads: Option<usize>,
+    control: &Control<'_>,
+) -> Vec<Outcome> {
     let count = replications.max(1);
     let shares = Mutex::new(vec![0.0_f64; count as usize]);
     let one = |number: u32| -> Option<Outcome> {
@@ -38,7 +90,7 @@ pub fn replicate(
         };
         Some(run(plan, Seed::new(seed).replication(number), &control))
     };
-    let outcomes: Vec<Outcome> = if count == 1 || threads == Some(1) {
+    if count == 1 || threads == Some(1) {
         (0..count).filter_map(one).collect()
     } else {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -50,6 +102,5 @@ pub fn replicate(
             |_| (0..count).filter_map(one).collect(),
             |pool| pool.install(all),
         )
-    };
-    record(plan, seed, &outcomes)
+    }
 }

@@ -6,6 +6,7 @@
 pub mod app_stats;
 pub mod envoy_stats;
 pub mod histogram;
+pub mod interval;
 pub mod proxy_stats;
 pub mod record;
 pub mod recorder;
@@ -14,6 +15,7 @@ pub mod tally;
 pub use app_stats::{AppStat, AppStats};
 pub use envoy_stats::{ClusterStats, Stat};
 pub use histogram::Histogram;
+pub use interval::Interval;
 pub use proxy_stats::{ProxyStat, ProxyStats};
 pub use record::Record;
 pub use recorder::Recorder;

@@ -58,6 +58,8 @@ pub struct Record {
     pub happenings: Vec<Happening>,
     /// Single requests, when they were asked for (`curl`, `--out-dir`), in order of completion.
     pub requests: Vec<RequestRecord>,
+    /// What the scenario expects and whether it holds, in its order.
+    pub expectations: Vec<ExpectationRecord>,
     /// What was taken for granted: sentences.
     pub assumed: Vec<String>,
     /// Warnings: sentences with file and line.
@@ -78,6 +80,52 @@ pub enum Ended {
     Interrupted,
     /// The limit of work in flight was reached.
     TooMuchInFlight,
+}
+
+/// Whether an expectation of the scenario holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectationRecord {
+    /// As it was written.
+    pub text: String,
+    /// `file:line`.
+    pub place: String,
+    /// Whether it holds.
+    pub verdict: Verdict,
+    /// In what the figure counts; `None` for findings.
+    pub unit: Option<Quantity>,
+    /// The figure: its mean over replications, or that of the replication furthest on the wrong
+    /// side where each has to hold; `None` when nothing was counted. Infinite: never.
+    pub value: Option<f64>,
+    /// The true mean lies between these with 95 % confidence; `None` with one replication.
+    pub interval: Option<(f64, f64)>,
+    /// The bound.
+    pub bound: Option<f64>,
+    /// Why it does not hold, where the numbers do not say it.
+    pub why: Option<String>,
+}
+
+/// Whether an expectation holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds.
+    Pass,
+    /// It does not.
+    Fail,
+    /// The runs do not tell: the interval holds the bound, or nothing was counted.
+    Undecided,
+}
+
+/// In what a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// Milliseconds.
+    Milliseconds,
+    /// A share of one.
+    Share,
+    /// Per second.
+    PerSecond,
+    /// A plain number.
+    Number,
 }
 
 /// What the HTTP filters of a workload's proxies counted.

@@ -16,9 +16,9 @@
 
 use std::collections::BTreeMap;
 
-use super::interval::Interval;
 use super::json::{client_name, present};
 use crate::observe::Histogram;
+use crate::observe::Interval;
 use crate::observe::record::{ClientRecord, Headline, Record};
 use crate::units::SimDuration;
 

@@ -8,6 +8,7 @@
 
 mod proxy;
 
+pub use super::expectation::Expectation;
 pub use proxy::Proxy;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::interval::Interval;
-use crate::observe::Histogram;
 use crate::observe::record::{
     ClientRecord, ClusterRecord, EdgeRecord, Ended, EndpointRecord, Finding as Found, Headline,
     Record, SCHEMA, Severity as Graveness, WorkloadRecord,
 };
+use crate::observe::{Histogram, Interval};
 use crate::units::SimDuration;
 
 /// Result of `run` or `load`.
@@ -72,6 +72,9 @@ pub struct RunReport {
     /// What happened to the mesh (replication 0), in the order of time; left out where nothing did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub happenings: Vec<Happening>,
+    /// What the scenario expects and whether it holds; left out where it expects nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<Expectation>,
     /// What was taken for granted: sentences.
     pub assumed: Vec<String>,
     /// What looks wrong in the input: sentences with file and line.
@@ -376,6 +379,7 @@ impl From<&Record> for RunReport {
                     what: h.what.clone(),
                 })
                 .collect(),
+            expectations: record.expectations.iter().map(Expectation::from).collect(),
             assumed: record.assumed.clone(),
             warnings: record.warnings.clone(),
             not_simulated: record.not_simulated.clone(),

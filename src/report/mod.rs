@@ -8,9 +8,11 @@
 
 pub mod csv;
 pub mod curl;
+pub mod expectation;
 pub mod format;
-pub mod interval;
 pub mod json;
 pub mod proxy_config;
 mod table;
 pub mod text;
+
+pub use crate::observe::interval;

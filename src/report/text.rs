@@ -11,6 +11,7 @@ mod mesh;
 
 use anstyle::{AnsiColor, Style};
 
+use super::expectation;
 use super::format::{count, duration, wrap};
 use super::json::digest;
 use super::table::PAGE;
@@ -26,6 +27,7 @@ const NOTES_MAX: usize = 25;
 pub fn render(record: &Record) -> String {
     let mut out = String::new();
     head(&mut out, record);
+    expectation::block(&mut out, &record.expectations);
     for client in &record.clients {
         out.push('\n');
         clients::block(&mut out, record, client);

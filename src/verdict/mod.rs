@@ -20,6 +20,18 @@ use crate::xds::Snapshot;
 pub use collapse::Hazard;
 pub use recovery::recovered_after;
 
+/// Every code that a finding may have.
+pub const CODES: &[&str] = &[
+    "TT-BREAKER-OPEN",
+    "TT-COLLAPSE",
+    "TT-EJECTION-COLLAPSE",
+    "TT-IMBALANCE",
+    "TT-METASTABLE",
+    "TT-NO-HEADROOM",
+    "TT-RETRY-STORM",
+    "TT-SLOW-RECOVERY",
+];
+
 /// Everything that is to be said about a run, the gravest first; of equals in the order of codes.
 pub fn judge(record: &Record, snapshot: &Snapshot) -> Vec<Finding> {
     let context = Context { record, snapshot };

@@ -29,6 +29,7 @@ mod data_plane_tries;
 mod determinism;
 mod envoy_filter;
 mod events;
+mod expectations;
 mod harness;
 mod istio;
 mod layering;

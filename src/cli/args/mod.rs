@@ -37,6 +37,9 @@ Exit codes:
   2    the command line is wrong: unknown flag, value or workload
   3    the run ended early because too much work was in flight; what was simulated is reported
   4    the output could not be written
+  5    something in the scenario's `expect` does not hold
+  6    nothing in `expect` is broken, but something is undecided: the 95 % confidence interval over
+       replications holds the bound (run more of them), or nothing was counted to judge it by
   130  interrupted (Ctrl-C); what was simulated so far is reported
 
 Data goes to standard output and everything else to standard error. Colour is used on

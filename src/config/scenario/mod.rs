@@ -6,6 +6,8 @@
 //! fields a test compares with those the decoder reads.
 
 mod events;
+mod expect;
+mod expect_tokens;
 mod lengths;
 mod limits;
 mod model;
@@ -13,6 +15,8 @@ mod pod_model;
 mod profile;
 mod read_call;
 mod read_events;
+mod read_expect;
+mod read_figure;
 mod read_load;
 mod read_model;
 mod read_pod;
@@ -26,6 +30,7 @@ mod schema;
 mod tests;
 
 pub use events::{EventKind, FailureKind, Part, Target, TargetKind, TimedEvent, spare_pods};
+pub use expect::{Assertion, Expectation, Figure, FigureKind, Relation, Statistic, Unit};
 pub use lengths::Files;
 pub use limits::{CONNECTIONS_MAX, DURATION_MAX, Objection, REPLICATIONS_MAX, REQUESTS_MAX};
 pub use model::{

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::lengths::Files;
 use super::limits::{self, DURATION_MAX, REPLICATIONS_MAX};
 use super::read_events::events;
+use super::read_expect::expectations;
 use super::read_load::load;
 use super::reader::{Fields, Report};
 use super::run::Scenario;
@@ -23,6 +24,7 @@ pub(super) const SCENARIO_FIELDS: &[&str] = &[
     "replications",
     "load",
     "events",
+    "expect",
 ];
 const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
 
@@ -44,6 +46,7 @@ pub fn decode_scenario(
         replications: 1,
         load: Vec::new(),
         events: Vec::new(),
+        expect: Vec::new(),
         origin: report.origin(&object.root),
     };
     report.fields(&object.root, "a Scenario", ENVELOPE);
@@ -82,6 +85,7 @@ fn read_spec(report: &mut Report, spec: &Node, scenario: &mut Scenario, files: F
     read_duration(report, fields, scenario);
     read_loads(report, fields, scenario, files);
     scenario.events = events(report, fields.get("events"), scenario.duration, files);
+    expectations(report, fields.get("expect"), scenario);
 }
 
 /// `1.30` without quotes is a number to YAML and would lose its zero.

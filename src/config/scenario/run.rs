@@ -29,6 +29,8 @@ pub struct Scenario {
     pub load: Vec<Load>,
     /// What happens to the mesh meanwhile, in the order of time.
     pub events: Vec<super::TimedEvent>,
+    /// What has to hold.
+    pub expect: Vec<super::Expectation>,
     /// Where it starts; built in when made from flags.
     pub origin: Origin,
 }

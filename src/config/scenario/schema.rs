@@ -7,6 +7,7 @@
 
 mod call;
 mod events;
+mod expect;
 mod length;
 mod load;
 mod model;

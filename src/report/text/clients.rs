@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::BOLD;
+use crate::observe::Interval;
 use crate::observe::record::{ClientRecord, Headline, Record};
 use crate::report::csv::errors;
 use crate::report::format::{count, digits, duration, millis, percent, plural, rate, share, wrap};
-use crate::report::interval::Interval;
 use crate::report::table::{Align, PAGE, Table, shorten};
 
 /// Width of the words at the left.

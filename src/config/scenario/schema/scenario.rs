@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 
 use super::events::Event;
+use super::expect::Expectation;
 use super::length::Duration;
 use super::load::Load;
 
@@ -29,4 +30,6 @@ pub(super) struct ScenarioSpec {
     load: Vec<Load>,
     /// What happens to the mesh meanwhile.
     events: Option<Vec<Event>>,
+    /// What has to hold.
+    expect: Option<Vec<Expectation>>,
 }

@@ -6,7 +6,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::observe::record::Headline;
+use super::record::Headline;
 
 /// A mean with its half width at 95 %.
 #[derive(Clone, Copy, Debug, PartialEq)]
