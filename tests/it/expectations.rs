@@ -10,7 +10,7 @@ use crate::program::{root, run};
 /// A scenario on the canary example with these expectations and more lines of `spec`.
 fn file(dir: &tempfile::TempDir, expect: &[&str], more: &str) -> PathBuf {
     let example = root().join("examples/03-traffic-splitting");
-    let expect: String = expect.iter().map(|e| format!("  - {e}\n")).collect();
+    let expect = format!("  - {}\n", expect.join("\n  - "));
     let text = format!(
         "apiVersion: towtank/v1alpha1
 kind: Scenario
