@@ -14,6 +14,7 @@ use crate::data_plane::circuit_breaker::Breakers;
 use crate::data_plane::retry::{
     ResetReason, RetryDecision, RetryState, TryOutcome, Wait, would_retry,
 };
+use crate::data_plane::timeout::lateness;
 use crate::engine::Queue;
 use crate::http::grpc;
 use crate::observe::Stat;
@@ -52,8 +53,9 @@ impl<T: Trail> World<'_, T> {
                 let attempt = &mut self.attempts[id as usize];
                 attempt.key = Self::draws(attempt.key, self.keys.backoff).next_u64();
                 self.leave_gate(now, id, 0, queue);
+                let late = lateness(now, delay, self.plan.tick);
                 queue.push(
-                    now.after(delay),
+                    now.after(delay).after(late),
                     Event::new(Kind::InboundBackoffElapsed, id),
                 );
                 return;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use towtank::config::scenario::{AppError, Connections, ErrorKind, Model, WorkloadModel};
 use towtank::engine::{Draws, Sampler};
+use towtank::units::Fraction;
 use towtank::xds::{Snapshot, WorkloadId};
 
 use crate::case::Case;
@@ -73,6 +74,7 @@ impl Upstreams {
         match app.connections {
             // Nobody listens: the kernel refuses.
             Connections::Refuse => {}
+            Connections::Accept if refuses_all(&app) => {}
             Connections::Blackhole => self.held.extend(blackhole(address)),
             Connections::Accept => {
                 let listener = TcpListener::bind(address)
@@ -97,6 +99,12 @@ impl Drop for Upstreams {
             let _ = thread.join();
         }
     }
+}
+
+/// An application that refuses its sidecar every time; a share of the times cannot be played.
+fn refuses_all(app: &WorkloadModel) -> bool {
+    let always = |e: &AppError| e.rate == Fraction::ONE;
+    (app.errors.iter()).any(|e| e.kind == ErrorKind::Refuse && always(e))
 }
 
 fn behaviour(snapshot: &Snapshot, model: &Model, workload: WorkloadId) -> WorkloadModel {
