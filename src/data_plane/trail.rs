@@ -17,6 +17,9 @@ use crate::xds::{LbPolicy, Name};
 pub trait Trail {
     /// False when reasons are thrown away; they are then not even built.
     const ON: bool;
+    /// False for runs in which no pod, way or application does what few do (events, deadlines,
+    /// unusual queues): what would look after that is then not even compiled into their loop.
+    const LIVELY: bool = true;
     /// Takes a reason.
     fn note(&mut self, reason: Reason);
 }
@@ -26,6 +29,17 @@ pub trait Trail {
 pub struct NoTrail;
 
 impl Trail for NoTrail {
+    const ON: bool = false;
+    const LIVELY: bool = false;
+    #[inline(always)]
+    fn note(&mut self, _: Reason) {}
+}
+
+/// Wants no reasons either; for runs in which rare things happen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTrailLively;
+
+impl Trail for NoTrailLively {
     const ON: bool = false;
     #[inline(always)]
     fn note(&mut self, _: Reason) {}

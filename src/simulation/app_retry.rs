@@ -137,7 +137,7 @@ impl<T: Trail> World<'_, T> {
                     let event = Event::new(Kind::ApplicationTimedOut, id);
                     self.calls[id as usize].app_timer = queue.arm(lane, event);
                 }
-                if self.plan.has_deadlines {
+                if T::LIVELY && self.plan.has_deadlines {
                     let call = &self.plan.apps[app].calls[number_of(packed) as usize];
                     self.begin_deadline(now, id, call.timeout, queue);
                 }

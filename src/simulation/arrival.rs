@@ -128,7 +128,7 @@ impl<T: Trail> World<'_, T> {
         });
         self.record.root_started(now, load);
         self.roots_open += 1;
-        let client = if self.dynamic {
+        let client = if self.is_dynamic() {
             self.serving_client(load, pod)
         } else {
             Some(pod)
@@ -165,7 +165,7 @@ impl<T: Trail> World<'_, T> {
             self.calls[id as usize].app_timer =
                 queue.arm(lane, Event::new(Kind::ApplicationTimedOut, id));
         }
-        if plan.has_deadlines {
+        if T::LIVELY && plan.has_deadlines {
             self.begin_deadline(now, id, load_plan.timeout, queue);
         }
         if let Some(link) = load_plan.link_to(pod) {

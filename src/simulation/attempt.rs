@@ -67,7 +67,8 @@ impl<T: Trail> World<'_, T> {
         let call = &self.calls[id as usize];
         let edge = &mut self.edges[call.edge as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
-        let set = edge.set.as_deref().unwrap_or(&cluster.set);
+        let own = edge.set.as_deref().filter(|_| T::LIVELY);
+        let set = own.unwrap_or(&cluster.set);
         let view = edge.view.as_deref().unwrap_or(&cluster.view);
         let active = &self.active[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
         let mut draws = Self::draws(call.key ^ u64::from(call.tries), self.keys.pick);
@@ -87,7 +88,8 @@ impl<T: Trail> World<'_, T> {
         let call = &self.calls[id as usize];
         let edge = &mut self.edges[call.edge as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
-        let set = edge.set.as_deref().unwrap_or(&cluster.set);
+        let own = edge.set.as_deref().filter(|_| T::LIVELY);
+        let set = own.unwrap_or(&cluster.set);
         let view = edge.view.as_deref().unwrap_or(&cluster.view);
         let active = &self.active[edge.hosts as usize..(edge.hosts + edge.host_count) as usize];
         let mut draws = Self::draws(call.key ^ u64::from(call.tries), self.keys.pick);
@@ -268,14 +270,14 @@ impl<T: Trail> World<'_, T> {
             arrived: now,
             ..Attempt::FREE
         };
-        if plan.has_deadlines {
+        if T::LIVELY && plan.has_deadlines {
             self.carry_deadline(id, attempt_id);
         }
         let delay = plan
             .distances
             .sampler(host.link)
             .sample(&mut Self::draws(key, self.keys.there));
-        if self.dynamic {
+        if self.is_dynamic() {
             self.send_disturbed(now, attempt_id, delay, queue);
         } else {
             queue.push(

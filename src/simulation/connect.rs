@@ -132,7 +132,11 @@ impl<T: Trail> World<'_, T> {
             Connect::TlsFails => (2, Kind::ConnectionRefused),
             Connect::Blackhole => (0, Kind::ConnectionTimedOut),
         };
-        let (round_trips, kind) = match self.dynamic.then(|| self.connect_now(host.pod)).flatten() {
+        let (round_trips, kind) = match self
+            .is_dynamic()
+            .then(|| self.connect_now(host.pod))
+            .flatten()
+        {
             Some(Kind::ConnectionTimedOut) => (0, Kind::ConnectionTimedOut),
             Some(kind) => (1, kind),
             None => (round_trips, kind),
@@ -148,7 +152,7 @@ impl<T: Trail> World<'_, T> {
         for _ in 0..2 * round_trips {
             takes = takes.plus(sampler.sample(&mut draws));
         }
-        if self.dynamic {
+        if self.is_dynamic() {
             let way = self.disturbed_way(now, host.link, u64::from(id), takes);
             takes = way.unwrap_or(cluster.pool.connect_timeout);
         }
@@ -174,7 +178,7 @@ impl<T: Trail> World<'_, T> {
             return;
         }
         let pool_id = connection.pool;
-        if self.dynamic {
+        if self.is_dynamic() {
             let (edge, host) = self.pool_owner[pool_id as usize];
             if let Some(kind) = self.connect_now(self.host_pod(edge, host)) {
                 // Its server has gone meanwhile.

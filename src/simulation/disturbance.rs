@@ -32,7 +32,7 @@ impl<T: Trail> World<'_, T> {
     /// A pod's limits as they are now.
     #[inline]
     pub(super) fn limits_of(&self, pod: u32, app: u32) -> Limits {
-        if self.dynamic {
+        if self.is_dynamic() {
             self.dynamics.pods[pod as usize].limits
         } else {
             self.plan.apps[app as usize].limits

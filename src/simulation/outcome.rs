@@ -66,7 +66,7 @@ impl<T: Trail> World<'_, T> {
             total.1 += waiting;
             total.2 = total.2.max(u64::from(pod.waiting_max));
         }
-        if self.dynamic {
+        if self.is_dynamic() {
             self.served = vec![0; self.plan.apps.len()];
             for (pod, plan) in (0..).zip(&self.plan.pods) {
                 self.served[plan.app as usize] += self.served_until(now, pod);

@@ -478,6 +478,12 @@ impl Plan {
         self.inbounds.iter().flat_map(of).collect()
     }
 
+    /// Something happens that most runs lack: events, deadlines, unusual calls or queues.
+    pub(super) fn is_lively(&self) -> bool {
+        let rare = |app: &App| app.rare.is_some() || !app.rare_calls.is_empty();
+        self.timeline.is_some() || self.has_deadlines || self.apps.iter().any(rare)
+    }
+
     /// Number of pods that take part.
     pub fn pod_count(&self) -> usize {
         self.pods.len()

@@ -102,7 +102,7 @@ impl<T: Trail> World<'_, T> {
         let limits = self.limits_of(pod, app);
         if self.pods[pod as usize].busy > limits.concurrency {
             // Slots have been taken away: this one is not filled again.
-            let goes_on = self.pods[pod as usize].leave(now, limits);
+            let goes_on = self.pods[pod as usize].leave_within(now, limits);
             debug_assert!(!goes_on);
             return;
         }
@@ -112,7 +112,7 @@ impl<T: Trail> World<'_, T> {
         for _ in &next.dropped {
             self.pods[pod as usize].drop_waiting(now);
         }
-        let goes_on = self.pods[pod as usize].leave(now, limits);
+        let goes_on = self.pods[pod as usize].leave_within(now, limits);
         debug_assert_eq!(goes_on, next.served.is_some(), "one count of who waits");
         if let Some(id) = next.served {
             self.start_waiting(now, id, queue);

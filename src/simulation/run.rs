@@ -6,7 +6,7 @@ use super::event::Event;
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::world::World;
-use crate::data_plane::{NoTrail, Reason, Recorder as Story, Trail};
+use crate::data_plane::{NoTrail, NoTrailLively, Reason, Recorder as Story, Trail};
 use crate::engine::{Queue, Seed, Stop, run_until};
 use crate::observe::record::Ended;
 use crate::units::{SimDuration, SimTime};
@@ -30,7 +30,11 @@ pub struct Control<'c> {
 
 /// Runs one replication of a plan.
 pub fn run(plan: &Plan, seed: Seed, control: &Control<'_>) -> Outcome {
-    run_with(plan, seed, control, NoTrail, None).0
+    if plan.is_lively() {
+        run_with(plan, seed, control, NoTrailLively, None).0
+    } else {
+        run_with(plan, seed, control, NoTrail, None).0
+    }
 }
 
 /// Runs the first request of a plan's first load and tells its story.

@@ -53,7 +53,7 @@ impl<T: Trail> World<'_, T> {
         let attempt = &mut self.attempts[id as usize];
         attempt.arrived = now;
         self.record.pods[attempt.pod as usize].requests += 1;
-        if self.dynamic && self.is_unreachable(now, id, queue) {
+        if self.is_dynamic() && self.is_unreachable(now, id, queue) {
             return;
         }
         let attempt = &mut self.attempts[id as usize];

@@ -39,7 +39,7 @@ impl<T: Trail> World<'_, T> {
             }
             Admission::Wait => {
                 self.record.apps[app].requests += 1;
-                if self.plan.apps[app].rare.is_some() {
+                if T::LIVELY && self.plan.apps[app].rare.is_some() {
                     self.wait_rarely(now, id);
                     return true;
                 }
@@ -96,7 +96,7 @@ impl<T: Trail> World<'_, T> {
                 };
             }
         }
-        if self.dynamic
+        if self.is_dynamic()
             && let Some(fate) = self.disturbed_fate(self.attempts[id as usize].pod, key)
         {
             self.attempts[id as usize].fate = fate;
@@ -113,17 +113,19 @@ impl<T: Trail> World<'_, T> {
         let mut takes = app
             .service_time
             .sample(&mut Self::draws(key, self.keys.service));
-        if let Some(rare) = &app.rare {
+        if T::LIVELY
+            && let Some(rare) = &app.rare
+        {
             takes = self.slow_work(now, id, rare, takes);
         }
-        if self.dynamic {
+        if self.is_dynamic() {
             takes = self.disturbed_work(self.attempts[id as usize].pod, key, takes);
         }
         queue.push(now.after(takes), Event::new(Kind::WorkDone, id));
     }
 
     pub(super) fn on_work_done(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        if self.dynamic && self.is_interrupted(id) {
+        if self.is_dynamic() && self.is_interrupted(id) {
             return;
         }
         let attempt = &self.attempts[id as usize];
@@ -150,7 +152,8 @@ impl<T: Trail> World<'_, T> {
     /// Starts the calls of the next step, or answers when there is none left (or one failed).
     pub(super) fn next_step(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
-        if plan.has_deadlines
+        if T::LIVELY
+            && plan.has_deadlines
             && let Some(status) = self.too_late(now, id)
         {
             self.answer(now, id, status, queue);
@@ -175,7 +178,7 @@ impl<T: Trail> World<'_, T> {
             self.next_step(now, id, queue);
             return;
         }
-        if !app.rare_calls.is_empty() {
+        if T::LIVELY && !app.rare_calls.is_empty() {
             self.rare_step(now, id, (begin, end), queue);
             return;
         }
@@ -220,7 +223,7 @@ impl<T: Trail> World<'_, T> {
             self.calls[call as usize].app_timer =
                 queue.arm(lane, Event::new(Kind::ApplicationTimedOut, call));
         }
-        if plan.has_deadlines {
+        if T::LIVELY && plan.has_deadlines {
             let timeout = plan.apps[app as usize].calls[number as usize].timeout;
             self.begin_deadline(now, call, timeout, queue);
         }
@@ -263,13 +266,20 @@ impl<T: Trail> World<'_, T> {
         }
         let app = attempt.app as usize;
         let plan = self.plan;
-        if let Some(rare) = &plan.apps[app].rare {
+        if T::LIVELY
+            && let Some(rare) = &plan.apps[app].rare
+        {
             self.leave_rare_pod(now, pod_id as u32, rare, queue);
             return;
         }
-        let limits = self.limits_of(pod_id as u32, self.attempts[id as usize].app);
+        let goes_on = if T::LIVELY {
+            let limits = self.limits_of(pod_id as u32, self.attempts[id as usize].app);
+            self.pods[pod_id].leave_within(now, limits)
+        } else {
+            self.pods[pod_id].leave(now)
+        };
         let pod = &mut self.pods[pod_id];
-        if pod.leave(now, limits) {
+        if goes_on {
             let next = pod.head;
             pod.head = self.attempts[next as usize].next;
             if pod.head == NIL {
@@ -301,7 +311,7 @@ impl<T: Trail> World<'_, T> {
             .distances
             .sampler(attempt.link)
             .sample(&mut Self::draws(attempt.key, self.keys.back));
-        if self.dynamic {
+        if self.is_dynamic() {
             self.answer_disturbed(now, id, delay, queue);
             return;
         }

@@ -171,6 +171,13 @@ impl<'p, T: Trail> World<'p, T> {
         world
     }
 
+    /// Pods or ways change during the run.
+    #[expect(clippy::inline_always, reason = "nothing is left of it in most runs")]
+    #[inline(always)]
+    pub(super) fn is_dynamic(&self) -> bool {
+        T::LIVELY && self.dynamic
+    }
+
     /// First arrivals and users.
     fn begin_loads(&mut self, queue: &mut Queue<Event>) {
         let plan = self.plan;
@@ -294,7 +301,7 @@ impl<'p, T: Trail> World<'p, T> {
             balancers,
         });
         self.edge_of[at] = id;
-        if self.dynamic {
+        if self.is_dynamic() {
             self.begin_edge_with(SimTime::ZERO, pod, id);
         }
         id

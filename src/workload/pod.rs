@@ -102,13 +102,24 @@ impl Pod {
         self.busy += 1;
     }
 
+    /// As [`Self::leave`], where slots may have been taken away: one above the limits is not
+    /// filled again.
+    #[must_use]
+    pub fn leave_within(&mut self, now: SimTime, limits: Limits) -> bool {
+        if self.busy > limits.concurrency {
+            self.advance(now);
+            self.busy -= 1;
+            return false;
+        }
+        self.leave(now)
+    }
+
     /// A request leaves its slot; true when the caller must start the head of the queue in it.
-    /// A slot above the limits is not filled again.
     #[inline]
     #[must_use]
-    pub fn leave(&mut self, now: SimTime, limits: Limits) -> bool {
+    pub fn leave(&mut self, now: SimTime) -> bool {
         self.advance(now);
-        if self.waiting > 0 && self.busy <= limits.concurrency {
+        if self.waiting > 0 {
             self.waiting -= 1;
             true
         } else {
@@ -153,11 +164,8 @@ mod tests {
         assert_eq!(pod.arrive(at(0), limits), Admission::Serve);
         assert_eq!(pod.arrive(at(0), limits), Admission::Wait);
         assert_eq!(pod.arrive(at(0), limits), Admission::Reject);
-        assert!(
-            pod.leave(at(10), limits),
-            "the waiting request takes the slot"
-        );
-        assert!(!pod.leave(at(30), limits));
+        assert!(pod.leave(at(10)), "the waiting request takes the slot");
+        assert!(!pod.leave(at(30)));
         assert_eq!(pod.areas(at(100)), (30, 10));
     }
 }
