@@ -143,3 +143,55 @@ fn heavy_users_of_a_hash_are_an_imbalance_and_chance_is_none() {
     let even = program::json(&["run", "models/shop", "--duration", "15s"]);
     assert!(!findings(&even).contains(&"TT-IMBALANCE"));
 }
+
+fn failed_share(run: &Value) -> f64 {
+    let client = &run["clients"][0];
+    let statuses = client["statuses"].as_object().expect("statuses");
+    let bad = statuses
+        .iter()
+        .filter(|(s, _)| *s == "0" || s.starts_with('5'));
+    let bad: u64 = bad.filter_map(|(_, n)| n.as_u64()).sum();
+    bad as f64 / client["requests"].as_f64().expect("a number")
+}
+
+#[test]
+fn a_failover_that_ejects_the_healthy_zone_too_is_told_and_each_way_out_is_one() {
+    let outage = "examples/14-zone-outage";
+    let run = program::json(&["run", outage]);
+    let collapse = finding(&run, "TT-EJECTION-COLLAPSE");
+    let cause = collapse["cause"].as_str().expect("a cause");
+    assert!(
+        cause.contains("`outlierDetection` in examples/14-zone-outage/manifests/mesh.yaml:"),
+        "{cause}"
+    );
+    assert!(failed_share(&run) > 0.3, "{}", failed_share(&run));
+    let policy = "shop/DestinationRule/catalog:spec.trafficPolicy";
+    for way_out in [
+        format!("{policy}.outlierDetection.maxEjectionPercent=50"),
+        format!("{policy}.connectionPool.tcp.connectTimeout=100ms"),
+        "Model:spec.defaults.queue=2000".to_owned(),
+    ] {
+        let run = program::json(&["run", outage, "--set", &way_out]);
+        assert!(
+            failed_share(&run) < 0.03,
+            "{way_out}: {}",
+            failed_share(&run)
+        );
+        assert!(
+            !findings(&run).contains(&"TT-EJECTION-COLLAPSE"),
+            "{way_out}"
+        );
+    }
+    let without = format!("{policy}.outlierDetection=null");
+    let without = program::json(&["run", outage, "--set", &without]);
+    let points = without["series"]["points"].as_array().expect("points");
+    let near_the_end = points.iter().filter(|p| {
+        let at = p["atSeconds"].as_f64().unwrap_or(0.0);
+        (60.0..70.0).contains(&at)
+    });
+    let errors: u64 = near_the_end.filter_map(|p| p["errors"].as_u64()).sum();
+    assert!(
+        errors > 500,
+        "no failover without outlier detection: {errors}"
+    );
+}
