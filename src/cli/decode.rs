@@ -1,11 +1,12 @@
 //! From texts to a mesh: loading, then our own kinds with the files beside them.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::decode::register;
-use crate::config::load::{self, LoadOptions};
+use crate::config::load::{self, LoadOptions, Parsed};
 use crate::config::scenario::{Model, Scenario, decode_model, decode_scenario};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::diagnostic::{Class, Diagnostic};
@@ -29,6 +30,8 @@ pub(super) struct Decoded {
     pub(super) models: Vec<Model>,
     pub(super) scenarios: Vec<Scenario>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// Texts of other files that were named and read (CSV), by name.
+    pub(super) beside: Vec<(String, String)>,
 }
 
 /// Largest CSV of an empirical distribution.
@@ -36,12 +39,18 @@ const CSV_BYTES_MAX: u64 = 256 << 20;
 
 /// Loads and decodes texts.
 pub(super) fn decode(sources: &[Source], options: &Options) -> Decoded {
+    decode_parsed(&load::parse(sources), sources, options)
+}
+
+/// Decodes what was made of texts.
+pub(super) fn decode_parsed(parsed: &Parsed, sources: &[Source], options: &Options) -> Decoded {
     let options = LoadOptions {
         default_namespace: options.namespace.as_deref().unwrap_or("default").into(),
         version: options.version.unwrap_or_default(),
         edits: options.edits.clone(),
     };
-    let loaded = load::load(sources.to_vec(), &options);
+    let loaded = load::decode(parsed, sources, &options);
+    let texts = RefCell::new(Vec::new());
     let mut decoded = Decoded {
         config: loaded.config,
         diagnostics: loaded.diagnostics,
@@ -49,14 +58,22 @@ pub(super) fn decode(sources: &[Source], options: &Options) -> Decoded {
     };
     for object in &loaded.models {
         let id = register(&mut decoded.config.origins, object);
-        let files = |name: &str| beside(object, name);
+        let files = |name: &str| {
+            let text = beside(object, name)?;
+            texts.borrow_mut().push((name.to_owned(), text.clone()));
+            Ok(text)
+        };
         let (model, said) = decode_model(object, id, &files);
         decoded.models.push(model);
         decoded.diagnostics.extend(said);
     }
     for object in &loaded.scenarios {
         let id = register(&mut decoded.config.origins, object);
-        let files = |name: &str| beside(object, name);
+        let files = |name: &str| {
+            let text = beside(object, name)?;
+            texts.borrow_mut().push((name.to_owned(), text.clone()));
+            Ok(text)
+        };
         let (scenario, said) = decode_scenario(object, id, &files);
         decoded.scenarios.push(scenario);
         decoded.diagnostics.extend(said);
@@ -73,6 +90,7 @@ pub(super) fn decode(sources: &[Source], options: &Options) -> Decoded {
     if let Some(model) = decoded.models.first() {
         decoded.config.placement.clone_from(&model.placement);
     }
+    decoded.beside = texts.into_inner();
     decoded
 }
 

@@ -9,8 +9,13 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C (and SIGTERM) sets the flag that is returned.
 pub(super) fn watch() -> &'static AtomicBool {
+    watch_saying("stopping; the report follows")
+}
+
+/// The same, for work that ends in another way.
+pub(super) fn watch_saying(what: &'static str) -> &'static AtomicBool {
     // A second handler cannot be installed; the first does the same work.
-    let _ = ctrlc::set_handler(|| {
+    let _ = ctrlc::set_handler(move || {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             #[expect(
                 clippy::exit,
@@ -18,7 +23,7 @@ pub(super) fn watch() -> &'static AtomicBool {
             )]
             std::process::exit(ExitCode::Interrupted as i32);
         }
-        Console::say("\nstopping; the report follows (Ctrl-C again to quit at once)\n");
+        Console::say(&format!("\n{what} (Ctrl-C again to quit at once)\n"));
     });
     &INTERRUPTED
 }

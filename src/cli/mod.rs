@@ -21,9 +21,12 @@ mod export;
 mod input;
 mod inspect;
 mod interrupt;
+mod merge;
 mod names;
 mod output;
 mod pipeline;
+mod sweep;
+mod sweep_file;
 mod traffic;
 
 use std::process;
@@ -57,6 +60,8 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Run(args) => traffic::run(args, console),
         Command::Curl(args) => traffic::curl(args, console),
         Command::Load(args) => traffic::load(args, console),
+        Command::Sweep(args) => sweep::sweep(args, console),
+        Command::Merge(args) => merge::merge(args, console),
         Command::ProxyConfig(args) => inspect::proxy_config(args, console),
         Command::Export(args) => export::export(args, console),
         Command::Bench(args) => bench::bench(args),

@@ -40,6 +40,9 @@ impl Console {
         }
     }
 
+    /// One that says nothing but errors.
+    pub(super) const SILENT: Self = Self { quiet: true };
+
     /// Data, as it is; styles are taken out where they are not wanted.
     pub(super) fn data(text: &str) -> io::Result<()> {
         let mut out = AutoStream::auto(io::stdout().lock());
@@ -174,6 +177,18 @@ pub(super) fn write_folder(folder: &Path, files: &[(&str, String)]) -> io::Resul
     fs::rename(aside.path(), folder)?;
     // It has another name now: nothing is left to remove.
     let _ = aside.keep();
+    Ok(())
+}
+
+/// Writes one file: aside, then renamed.
+pub(super) fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    stage(parent, text)?
+        .persist(path)
+        .map_err(|failed| failed.error)?;
     Ok(())
 }
 

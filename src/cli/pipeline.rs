@@ -4,12 +4,14 @@
 //! refuses stops as well unless `--force` is given, and is then a warning.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::{InputArgs, Repeat};
 use super::exit_code::Failure;
 use super::input::{self, Reader};
 use super::output::Console;
 use super::{decode, interrupt, names};
+use crate::config::load::{self, Parsed};
 use crate::config::scenario::{Model, Scenario, spare_pods};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::control_plane;
@@ -20,7 +22,7 @@ use crate::experiment::{
 use crate::explain::narrate;
 use crate::manifest::{Edit, Source, edit};
 use crate::observe::Record;
-use crate::simulation::{self, Control};
+use crate::simulation::{self, Control, Plan};
 use crate::verdict;
 use crate::xds::Snapshot;
 
@@ -36,8 +38,9 @@ pub(super) struct Mesh {
     /// What looks wrong in the input or on the command line.
     pub(super) warnings: Vec<String>,
     not_simulated: Vec<String>,
-    /// For excerpts.
-    sources: Vec<Source>,
+    /// Texts of other files that were named and read.
+    pub(super) beside: Vec<(String, String)>,
+    texts: Texts,
 }
 
 /// Where to read from.
@@ -53,6 +56,22 @@ pub(super) struct Inputs<'a> {
 
 /// Reads and decodes everything.
 pub(super) fn read(inputs: &Inputs<'_>, console: Console) -> Result<Mesh, Failure> {
+    gather(inputs)?.mesh(&[], console)
+}
+
+/// Texts that were read, with how they are to be decoded: a mesh for every set of values.
+pub(super) struct Gathered {
+    pub(super) sources: Arc<[Source]>,
+    parsed: Parsed,
+    /// What could not be read.
+    problems: Vec<Diagnostic>,
+    options: decode::Options,
+    force: bool,
+    tolerant: bool,
+}
+
+/// Reads everything.
+pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, Failure> {
     let mut reader = Reader::default();
     let mut version = inputs.args.istio_version;
     if let Some(path) = inputs.scenario {
@@ -77,7 +96,18 @@ pub(super) fn read(inputs: &Inputs<'_>, console: Console) -> Result<Mesh, Failur
         let what = "nothing to read: name manifests with -f FILE, -f FOLDER or -f -";
         return Err(Failure::Usage(what.to_owned()));
     }
-    judge(reader, inputs, version, console)
+    Ok(Gathered {
+        parsed: load::parse(&reader.sources),
+        sources: reader.sources.into(),
+        problems: reader.problems,
+        options: decode::Options {
+            namespace: inputs.namespace.map(str::to_owned),
+            version,
+            edits: inputs.args.set.clone(),
+        },
+        force: inputs.args.force,
+        tolerant: inputs.tolerant,
+    })
 }
 
 /// What a Scenario document says about other files.
@@ -111,7 +141,11 @@ fn read_scenario(
             );
             return Err(Failure::Usage(what));
         }
-        return Err(refuse(&said, &reader.sources[before..]));
+        let texts = Texts {
+            sources: reader.sources[before..].into(),
+            edits: edits.to_vec(),
+        };
+        return Err(texts.refuse(&said));
     };
     let folder = file.parent().unwrap_or(Path::new(""));
     let written = scenario.manifests.iter().chain(&scenario.model);
@@ -126,65 +160,59 @@ fn read_scenario(
     })
 }
 
-fn judge(
-    mut reader: Reader,
-    inputs: &Inputs<'_>,
-    version: Option<IstioVersion>,
-    console: Console,
-) -> Result<Mesh, Failure> {
-    let options = decode::Options {
-        namespace: inputs.namespace.map(str::to_owned),
-        version,
-        edits: inputs.args.set.clone(),
-    };
-    let loaded = decode::decode(&reader.sources, &options);
-    if !options.edits.is_empty() {
-        reader.sources.push(edit::source(&options.edits));
-    }
-    let mut diagnostics = reader.problems;
-    diagnostics.extend(loaded.diagnostics);
-    if !diagnostics.iter().any(Diagnostic::is_error) {
-        diagnostics.extend(nothing(&loaded.config, &reader.sources));
-    }
-    let goes_on =
-        |d: &Diagnostic| d.class == Class::Admission && (inputs.args.force || inputs.tolerant);
-    let fatal: Vec<Diagnostic> = diagnostics
-        .iter()
-        .filter(|d| d.is_error() && !goes_on(d))
-        .cloned()
-        .collect();
-    if !fatal.is_empty() {
-        return Err(refuse(&diagnostics, &reader.sources));
-    }
-    let forced = diagnostics.iter().filter(|d| d.is_error()).count();
-    if forced > 0 {
-        let why = if inputs.args.force {
-            "--force"
-        } else {
-            "nothing is simulated"
+impl Gathered {
+    /// Decodes and judges, with more values set after those of `--set`.
+    pub(super) fn mesh(&self, more: &[Edit], console: Console) -> Result<Mesh, Failure> {
+        let mut options = self.options.clone();
+        options.edits.extend_from_slice(more);
+        let loaded = decode::decode_parsed(&self.parsed, &self.sources, &options);
+        let texts = Texts {
+            sources: Arc::clone(&self.sources),
+            edits: options.edits,
         };
-        console.warning(&format!(
-            "{forced} of Istio's admission rules are broken; going on ({why}) as if the objects were in the store"
-        ));
+        let mut diagnostics = self.problems.clone();
+        diagnostics.extend(loaded.diagnostics);
+        if !diagnostics.iter().any(Diagnostic::is_error) {
+            diagnostics.extend(nothing(&loaded.config, &self.sources));
+        }
+        let is_fatal = |d: &&Diagnostic| {
+            let goes_on = d.class == Class::Admission && (self.force || self.tolerant);
+            d.is_error() && !goes_on
+        };
+        if diagnostics.iter().any(|d| is_fatal(&d)) {
+            return Err(texts.refuse(&diagnostics));
+        }
+        let forced = diagnostics.iter().filter(|d| d.is_error()).count();
+        if forced > 0 {
+            let why = if self.force {
+                "--force"
+            } else {
+                "nothing is simulated"
+            };
+            console.warning(&format!(
+                "{forced} of Istio's admission rules are broken; going on ({why}) as if the objects were in the store"
+            ));
+        }
+        let say = |class: fn(&Diagnostic) -> bool| {
+            diagnostics
+                .iter()
+                .filter(|d| class(d))
+                .map(sentence)
+                .collect()
+        };
+        let mut models = loaded.models;
+        Ok(Mesh {
+            namespace: names::default_namespace(self.options.namespace.as_deref(), &loaded.config),
+            config: loaded.config,
+            model: models.pop().unwrap_or_default(),
+            scenarios: loaded.scenarios,
+            assumed: Vec::new(),
+            warnings: say(|d| d.class != Class::NotSimulated),
+            not_simulated: say(|d| d.class == Class::NotSimulated),
+            beside: loaded.beside,
+            texts,
+        })
     }
-    let say = |class: fn(&Diagnostic) -> bool| {
-        diagnostics
-            .iter()
-            .filter(|d| class(d))
-            .map(sentence)
-            .collect()
-    };
-    let mut models = loaded.models;
-    Ok(Mesh {
-        namespace: names::default_namespace(inputs.namespace, &loaded.config),
-        config: loaded.config,
-        model: models.pop().unwrap_or_default(),
-        scenarios: loaded.scenarios,
-        assumed: Vec::new(),
-        warnings: say(|d| d.class != Class::NotSimulated),
-        not_simulated: say(|d| d.class == Class::NotSimulated),
-        sources: reader.sources,
-    })
 }
 
 /// An error when nothing was read that requests could go to.
@@ -213,30 +241,37 @@ fn nothing(config: &MeshConfig, sources: &[Source]) -> Option<Diagnostic> {
     })
 }
 
-/// All errors with their places, then what to do.
-fn refuse(diagnostics: &[Diagnostic], sources: &[Source]) -> Failure {
-    let texts: Vec<(&str, &str)> = sources
-        .iter()
-        .map(|s| (&*s.path, s.text.as_str()))
-        .collect();
-    let mut text = render(diagnostics, &texts, true);
-    let errors = diagnostics.iter().filter(|d| d.is_error()).count();
-    let admission = diagnostics
-        .iter()
-        .any(|d| d.is_error() && d.class == Class::Admission);
-    let only_admission = diagnostics
-        .iter()
-        .all(|d| !d.is_error() || d.class == Class::Admission);
-    let plural = if errors == 1 { "error" } else { "errors" };
-    text.push_str(&format!("{errors} {plural}"));
-    if admission {
-        text.push_str("; Istio's admission would refuse such objects");
+/// What excerpts in messages are taken from.
+struct Texts {
+    sources: Arc<[Source]>,
+    edits: Vec<Edit>,
+}
+
+impl Texts {
+    /// All errors with their places, then what to do.
+    fn refuse(&self, diagnostics: &[Diagnostic]) -> Failure {
+        let set = edit::source(&self.edits);
+        let sources = self.sources.iter().chain([&set]);
+        let texts: Vec<(&str, &str)> = sources.map(|s| (&*s.path, s.text.as_str())).collect();
+        let mut text = render(diagnostics, &texts, true);
+        let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+        let admission = diagnostics
+            .iter()
+            .any(|d| d.is_error() && d.class == Class::Admission);
+        let only_admission = diagnostics
+            .iter()
+            .all(|d| !d.is_error() || d.class == Class::Admission);
+        let plural = if errors == 1 { "error" } else { "errors" };
+        text.push_str(&format!("{errors} {plural}"));
+        if admission {
+            text.push_str("; Istio's admission would refuse such objects");
+        }
+        if only_admission {
+            text.push_str(", --force simulates them all the same");
+        }
+        text.push('\n');
+        Failure::Input(text)
     }
-    if only_admission {
-        text.push_str(", --force simulates them all the same");
-    }
-    text.push('\n');
-    Failure::Input(text)
 }
 
 /// One line: place, object, message, help.
@@ -295,6 +330,12 @@ impl Mesh {
         }
     }
 
+    /// Prepares a scenario.
+    pub(super) fn plan(&self, scenario: &Scenario) -> Result<Plan, Failure> {
+        simulation::prepare(&self.compile_for(scenario), &self.model, scenario)
+            .map_err(|diagnostics| self.texts.refuse(&diagnostics))
+    }
+
     /// Runs a scenario.
     pub(super) fn run(
         &self,
@@ -304,7 +345,7 @@ impl Mesh {
     ) -> Result<Run, Failure> {
         let snapshot = self.compile_for(scenario);
         let plan = simulation::prepare(&snapshot, &self.model, scenario)
-            .map_err(|diagnostics| refuse(&diagnostics, &self.sources))?;
+            .map_err(|diagnostics| self.texts.refuse(&diagnostics))?;
         let unknown = unknown_names(
             &scenario.expect,
             &plan,
@@ -312,7 +353,7 @@ impl Mesh {
             &self.config.origins,
         );
         if !unknown.is_empty() {
-            return Err(refuse(&unknown, &self.sources));
+            return Err(self.texts.refuse(&unknown));
         }
         let progress = console.progress();
         let control = Control {

@@ -213,7 +213,7 @@ fn one_load(
 }
 
 /// Flags may ask for what a Scenario document may not.
-fn check(scenario: &Scenario) -> Result<(), Failure> {
+pub(super) fn check(scenario: &Scenario) -> Result<(), Failure> {
     let objections = scenario.objections();
     if objections.is_empty() {
         return Ok(());
@@ -225,7 +225,7 @@ fn check(scenario: &Scenario) -> Result<(), Failure> {
     Err(Failure::Usage(said.join("\n")))
 }
 
-fn only_scenario(mesh: &Mesh) -> Result<Scenario, Failure> {
+pub(super) fn only_scenario(mesh: &Mesh) -> Result<Scenario, Failure> {
     match mesh.scenarios.as_slice() {
         [only] => Ok(only.clone()),
         [] => Err(Failure::Usage(

@@ -1,6 +1,7 @@
 //! From texts to everything that takes part: the way in for commands.
 //!
-//! [`load`] never fails. It reads, decodes, judges, removes what is there twice and sorts by
+//! [`load`] never fails; [`parse`] and [`decode`] are its two halves, for those who decode the same
+//! texts with many different values set. It reads, decodes, judges, removes what is there twice and sorts by
 //! (namespace, name), so that the order of files never matters.
 
 mod assemble;
@@ -60,11 +61,39 @@ impl Loaded {
     }
 }
 
+/// Texts that were read to objects and not decoded yet: the same for all values that are set.
+#[derive(Clone, Debug, Default)]
+pub struct Parsed {
+    /// In reading order, duplicates included.
+    objects: Vec<Object>,
+    /// What is wrong with the texts.
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads texts to objects.
+pub fn parse(sources: &[Source]) -> Parsed {
+    let (objects, diagnostics) = read_objects(sources);
+    Parsed {
+        objects,
+        diagnostics,
+    }
+}
+
 /// Reads, decodes and judges.
 pub fn load(sources: Vec<Source>, options: &LoadOptions) -> Loaded {
-    let (objects, mut diagnostics) = read_objects(&sources);
+    let mut loaded = decode(&parse(&sources), &sources, options);
+    loaded.sources = sources;
+    if !options.edits.is_empty() {
+        loaded.sources.push(edit::source(&options.edits));
+    }
+    loaded
+}
+
+/// Decodes and judges what [`parse`] made of `sources`; the texts are not kept.
+pub fn decode(parsed: &Parsed, sources: &[Source], options: &LoadOptions) -> Loaded {
+    let mut diagnostics = parsed.diagnostics.clone();
+    let objects = parsed.objects.iter().cloned();
     let objects = objects
-        .into_iter()
         .map(|object| with_namespace(object, options))
         .collect();
     let objects = duplicates::remove(objects, &mut diagnostics);
@@ -80,17 +109,13 @@ pub fn load(sources: Vec<Source>, options: &LoadOptions) -> Loaded {
     };
     for object in objects {
         match object.family() {
-            Some(Family::Simulated) => assemble::add(&mut loaded, &object, &sources),
+            Some(Family::Simulated) => assemble::add(&mut loaded, &object, sources),
             Some(Family::Towtank) => keep_own(&mut loaded, object),
             Some(Family::NotSimulated) => loaded.diagnostics.push(not_simulated(&object)),
             Some(Family::Inert) | None => {}
         }
     }
     assemble::finish(&mut loaded);
-    loaded.sources = sources;
-    if !options.edits.is_empty() {
-        loaded.sources.push(edit::source(&options.edits));
-    }
     loaded
 }
 

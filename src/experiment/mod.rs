@@ -9,6 +9,7 @@ pub mod counterfactual;
 pub mod expectation;
 mod expected_names;
 pub mod replicate;
+pub mod sweep;
 
 pub use bench::{BenchResult, Reference, bench, bench_w1, w1_plan};
 pub use expectation::settle_findings;

@@ -36,7 +36,7 @@ pub struct Edit {
 impl Edit {
     /// Reads `PATH=VALUE`; the value is YAML. The error is a sentence with a way out.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (path, rest) = ValuePath::read(text)?;
+        let (path, rest) = ValuePath::parse_prefix(text)?;
         let Some(value) = rest.strip_prefix('=') else {
             return Err(format!(
                 "`{text}` sets nothing; write `{path}=VALUE`, or `{path}=null` to remove what is there"

@@ -83,7 +83,7 @@ const FORM: &str = "write for example `production/DestinationRule/backend:spec.t
 impl ValuePath {
     /// Reads a path; the error is a sentence with a way out.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (path, rest) = Self::read(text)?;
+        let (path, rest) = Self::parse_prefix(text)?;
         if rest.is_empty() {
             return Ok(path);
         }
@@ -92,7 +92,7 @@ impl ValuePath {
 
     /// Reads the path at the start of `text`, up to a `=` outside of brackets and quotes.
     /// Returns the rest, from that `=` on.
-    pub(super) fn read(text: &str) -> Result<(Self, &str), String> {
+    pub fn parse_prefix(text: &str) -> Result<(Self, &str), String> {
         let colon = text
             .find(':')
             .filter(|at| !text[..*at].contains(['=', '[']));
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_value_begins_at_the_first_equals_sign_outside_of_brackets() {
-        let (path, rest) = ValuePath::read("vs/b:x[name=v1].y=a=b:c").unwrap();
+        let (path, rest) = ValuePath::parse_prefix("vs/b:x[name=v1].y=a=b:c").unwrap();
         assert_eq!((&*path.text, rest), ("vs/b:x[name=v1].y", "=a=b:c"));
     }
 

@@ -295,11 +295,11 @@ pub(super) fn is_error(status: &str) -> bool {
     status == "0" || status.starts_with('5') || status.starts_with("grpc")
 }
 
-fn optional(value: Option<f64>) -> String {
+pub(super) fn optional(value: Option<f64>) -> String {
     value.map(|v| v.to_string()).unwrap_or_default()
 }
 
-fn latency(h: &Histogram) -> Vec<String> {
+pub(super) fn latency(h: &Histogram) -> Vec<String> {
     if h.is_empty() {
         return vec![String::new(); LATENCY.len()];
     }

@@ -12,6 +12,7 @@ pub mod expectation;
 pub mod format;
 pub mod json;
 pub mod proxy_config;
+pub mod sweep;
 mod table;
 pub mod text;
 

@@ -53,6 +53,7 @@ mod simulation_filters;
 mod simulation_pods;
 mod simulation_retries;
 mod stories;
+mod sweeps;
 mod theory_queues;
 mod theory_support;
 mod theory_tandem3;

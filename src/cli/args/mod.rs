@@ -6,6 +6,7 @@
 
 mod export;
 mod inspect;
+mod sweep;
 mod traffic;
 mod values;
 
@@ -20,6 +21,7 @@ pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
 pub use inspect::{
     BenchArgs, BenchModel, CompletionArgs, ProxyConfigArgs, SchemaArgs, SchemaOf, Table,
 };
+pub use sweep::{MergeArgs, SweepArgs};
 pub use traffic::{CurlArgs, LoadArgs, Repeat, RunArgs};
 pub use values::HeaderArg;
 
@@ -108,6 +110,10 @@ pub enum Command {
     Curl(Box<CurlArgs>),
     /// Load a URL as fortio does.
     Load(Box<LoadArgs>),
+    /// Run every combination of some values, on all cores, into one table.
+    Sweep(Box<SweepArgs>),
+    /// Put the parts of a sweep together.
+    Merge(MergeArgs),
     /// Print what a proxy is told: listeners, routes, clusters, endpoints.
     #[command(visible_alias = "pc", name = "proxy-config")]
     ProxyConfig(Box<ProxyConfigArgs>),

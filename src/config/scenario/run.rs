@@ -35,6 +35,21 @@ pub struct Scenario {
     pub origin: Origin,
 }
 
+impl Scenario {
+    /// Multiplies the rates of all open loads. Returns how many there are: closed loads send as
+    /// fast as answers come, and have no rate to multiply.
+    pub fn scale(&mut self, factor: f64) -> usize {
+        let mut scaled = 0;
+        for load in &mut self.load {
+            if let LoadStyle::Open { rate, .. } = &mut load.style {
+                *rate = Rate::per_second(rate.as_f64() * factor);
+                scaled += 1;
+            }
+        }
+        scaled
+    }
+}
+
 /// One source of requests.
 #[derive(Clone, Debug)]
 pub struct Load {
