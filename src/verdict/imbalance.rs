@@ -27,7 +27,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let busiest = most.requests as f64;
         let chance = mean + SIGMAS * mean.sqrt();
-        if pods.len() < 2 || busiest < FACTOR * mean || busiest < chance {
+        if total == 0 || pods.len() < 2 || busiest < FACTOR * mean || busiest < chance {
             continue;
         }
         findings.push(Finding {
