@@ -14,7 +14,7 @@ pub struct Debounce {
 }
 
 impl Debounce {
-    /// A change is seen; the time at which to ask [`Self::is_due`], unless that is arranged already.
+    /// A change is seen; the time at which to ask [`Self::ask`], unless that is arranged already.
     #[must_use]
     pub fn on_change(&mut self, now: SimTime, quiet: SimDuration) -> Option<SimTime> {
         self.last = now;

@@ -144,8 +144,8 @@ pub struct InputArgs {
     ///
     /// PATH is OBJECT:FIELD.FIELD…, where OBJECT is [NAMESPACE/]KIND[/NAME] as far as one object
     /// is meant; kubectl's short names of kinds (dr, vs, deploy …) and our own kinds Model and
-    /// Scenario count. Elements of lists are chosen by number or name: http[0], subsets[v1],
-    /// subsets[name=v1], load[*] for all. A backslash takes the meaning from a dot in a key:
+    /// Scenario count. Elements of lists are chosen by number or name: `http[0]`, `subsets[v1]`,
+    /// `subsets[name=v1]`, `load[*]` for all. A backslash takes the meaning from a dot in a key:
     /// metadata.annotations.proxy\.istio\.io/config. A leading `spec.` may be left out. VALUE is
     /// YAML; `null` removes the value. Missing mappings on the way are made.
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = Edit::parse)]
