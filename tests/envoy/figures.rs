@@ -114,7 +114,8 @@ fn counts(token: &str, rows: &[&Row], seen: &Seen) -> Vec<(String, u64)> {
     vec![(stat.to_owned(), sum)]
 }
 
-/// Every counter that the simulator has, when it is not 0.
+/// Every counter that the simulator has, when it is not 0. Not the changes of membership: Envoy
+/// counts the hosts it starts with as one, the simulator what happens in a run.
 fn every_stat(clusters: &[&str], seen: &Seen) -> Vec<(String, u64)> {
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
     for cluster in clusters {
@@ -123,7 +124,8 @@ fn every_stat(clusters: &[&str], seen: &Seen) -> Vec<(String, u64)> {
             let Some(stat) = name.strip_prefix(&prefix) else {
                 continue;
             };
-            if *value > 0 && (is_by_status(stat) || Stat::ALL.iter().any(|s| s.name() == stat)) {
+            let compared = |s: &Stat| s.name() == stat && *s != Stat::MembershipChange;
+            if *value > 0 && (is_by_status(stat) || Stat::ALL.iter().any(compared)) {
                 *found.entry(stat.to_owned()).or_default() += value;
             }
         }

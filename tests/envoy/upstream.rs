@@ -60,7 +60,11 @@ impl Upstreams {
             };
             let fresh = upstreams.pods.insert(key, pod.name.to_string());
             if fresh.is_none() {
-                let app = behaviour(snapshot, model, pod.workload);
+                let mut app = behaviour(snapshot, model, pod.workload);
+                if sidecars::has_one(case, id) && refuses_all(&app) {
+                    // What its sidecar finds is a closed port; HTTP/2 streams are refused elsewhere.
+                    app.connections = Connections::Refuse;
+                }
                 let address = place.parse().expect("an address");
                 upstreams.places.push(address);
                 upstreams.listen(address, &pod.name, app);
@@ -74,7 +78,6 @@ impl Upstreams {
         match app.connections {
             // Nobody listens: the kernel refuses.
             Connections::Refuse => {}
-            Connections::Accept if refuses_all(&app) => {}
             Connections::Blackhole => self.held.extend(blackhole(address)),
             Connections::Accept => {
                 let listener = TcpListener::bind(address)
