@@ -67,8 +67,9 @@ impl<T: Trail> World<'_, T> {
             match self.dynamics.pods[*pod as usize].phase {
                 Phase::Down | Phase::Crashed => self.start_pod(now, *pod, queue),
                 Phase::Dark => {
-                    // Whoever still waits for it hears of it now.
+                    // Whoever still waits for it, or kept a connection to it, hears of it now.
                     self.reset_lost(now, *pod, queue);
+                    self.drain_clients_of(*pod);
                     self.start_pod(now, *pod, queue);
                 }
                 Phase::Hung => {
@@ -95,7 +96,10 @@ impl<T: Trail> World<'_, T> {
         }
         self.end_calls_from(now, &gone, queue);
         self.end_work_in(now, &gone, how, queue);
-        self.close_idle_to(&gone);
+        if how != FailureKind::Blackhole {
+            // Of a machine that vanished nobody hears: what is sent on its connections is lost.
+            self.close_idle_to(&gone);
+        }
         for pod in pods {
             self.forget_proxy(*pod);
             self.empty_pod(now, *pod);

@@ -47,6 +47,7 @@ impl<T: Trail> World<'_, T> {
             queue.push(again, Event::new(Kind::PushDue, 0));
             return;
         }
+        self.forget_old_epochs();
         let epoch = self.dynamics.epochs.len() as u32;
         self.dynamics
             .epochs
@@ -61,6 +62,19 @@ impl<T: Trail> World<'_, T> {
             let mut draws = Self::draws(key, u64::from(epoch));
             let at = now.after(takes.sample(&mut draws));
             queue.push(at, Event::stamped(Kind::ProxyUpdated, pod, epoch));
+        }
+    }
+
+    /// What every proxy has left behind is needed no more.
+    fn forget_old_epochs(&mut self) {
+        let least = self.dynamics.known.iter().copied().min().unwrap_or(0);
+        self.dynamics.sets.retain(|(_, epoch), _| *epoch >= least);
+        let old = least.saturating_sub(1) as usize;
+        for epoch in self.dynamics.epochs[..old].iter_mut().rev() {
+            if epoch.is_empty() {
+                break;
+            }
+            *epoch = Arc::from([]);
         }
     }
 
