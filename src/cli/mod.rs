@@ -17,6 +17,7 @@ mod client;
 mod decode;
 mod doubt;
 pub mod exit_code;
+mod explain;
 mod export;
 mod input;
 mod inspect;
@@ -60,6 +61,7 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Run(args) => traffic::run(args, console),
         Command::Curl(args) => traffic::curl(args, console),
         Command::Load(args) => traffic::load(args, console),
+        Command::Explain(args) => explain::explain(args, console),
         Command::Sweep(args) => sweep::sweep(args, console),
         Command::Merge(args) => merge::merge(args, console),
         Command::ProxyConfig(args) => inspect::proxy_config(args, console),

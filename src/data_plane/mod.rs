@@ -40,4 +40,4 @@ pub use load_balancer::{
     HostSet, LbState, LbView, Pick, PickContext, ZonePick, ZonesOff, pick, pick_simply,
 };
 pub use router::{RequestView, RouteDecision, Router, pick_weighted};
-pub use trail::{NoTrail, NoTrailLively, Reason, Recorder, Trail};
+pub use trail::{Mark, NoTrail, NoTrailLively, Reason, Recorder, Trail};

@@ -2,9 +2,13 @@
 //!
 //! Knows the tables and what the reasons mean; decides nothing.
 
+mod critical_path;
 pub mod narrate;
 mod refusal;
 mod settings;
+pub mod trace;
 mod zones;
 
-pub use narrate::narrate;
+pub use critical_path::{Share, critical_path};
+pub use narrate::{Told, narrate, narrate_in_time};
+pub use trace::{Explanation, explain};

@@ -5,33 +5,65 @@ use crate::data_plane::Reason;
 use crate::data_plane::retry::{RetryDecision, TryOutcome};
 use crate::data_plane::trail::{DomainMatch, PickWhy, Timer};
 use crate::simulation::Story;
-use crate::units::{Origin, SimDuration};
+use crate::units::{Origin, SimDuration, SimTime};
 use crate::xds::route::{AbortStatus, Fault, Forward};
 use crate::xds::{Action, LbPolicy, Route, Snapshot, VirtualHost};
 
 /// One sentence per decision, in the order in which they were made.
 pub fn narrate(snapshot: &Snapshot, story: &Story) -> Vec<String> {
+    let told = narrate_in_time(snapshot, story);
+    told.into_iter().map(|told| told.what).collect()
+}
+
+/// A sentence about a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// When it was made; `None`: when the request came.
+    pub at: Option<SimTime>,
+    /// The sentence.
+    pub what: String,
+}
+
+/// The same with the time of each decision, as far as the story knows it.
+pub fn narrate_in_time(snapshot: &Snapshot, story: &Story) -> Vec<Told> {
     let teller = Teller { snapshot, story };
-    let mut sentences: Vec<String> = Vec::new();
-    sentences.extend(teller.entrance());
+    let untimed = |what: String| Told { at: None, what };
+    let mut told: Vec<Told> = Vec::new();
+    told.extend(teller.entrance().map(untimed));
     if story.route_config.is_none() {
-        sentences.push(teller.without_http());
+        told.push(untimed(teller.without_http()));
     }
     // A weighted pick belongs to the match: what the route asks for is said after both.
     let mut asked = Vec::new();
-    for reason in &story.reasons {
-        if !matches!(reason, Reason::WeightedPick { .. }) {
-            sentences.append(&mut asked);
+    let first_timed = story.reasons.len() - story.times.len();
+    let mut rejected: Vec<u32> = Vec::new();
+    for (index, reason) in story.reasons.iter().enumerate() {
+        // Picks that were made again are told together, before the one that stood.
+        match (reason, story.reasons.get(index + 1)) {
+            (Reason::HostRejected { host }, _) => {
+                rejected.push(*host);
+                continue;
+            }
+            (Reason::HostPicked { .. }, Some(Reason::HostRejected { .. })) => continue,
+            _ => {}
         }
-        sentences.push(teller.sentence(reason));
+        if !matches!(reason, Reason::WeightedPick { .. }) {
+            told.append(&mut asked);
+        }
+        let times = index.checked_sub(first_timed);
+        let at = times.and_then(|index| story.times.get(index).copied());
+        let again = teller.picked_again(&std::mem::take(&mut rejected));
+        told.extend(again.map(|what| Told { at, what }));
+        let what = teller.sentence(reason);
+        told.push(Told { at, what });
         if let Reason::RouteMatched { .. } = reason {
-            asked = teller.settings();
+            asked = teller.settings().into_iter().map(untimed).collect();
         }
     }
-    sentences.append(&mut asked);
-    sentences.extend(teller.refused());
-    sentences.push(teller.end());
-    sentences
+    told.append(&mut asked);
+    told.extend(teller.refused().map(untimed));
+    told.push(untimed(teller.end()));
+    told
 }
 
 pub(super) struct Teller<'a> {
@@ -161,12 +193,7 @@ impl Teller<'_> {
                 policy,
                 why,
             } => self.picked(*host, *candidates, *priority, *policy, why),
-            Reason::HostRejected { host } => {
-                format!(
-                    "{} was tried before: another is picked (previous_hosts)",
-                    self.host(*host)
-                )
-            }
+            Reason::HostRejected { host } => self.picked_again(&[*host]).unwrap_or_default(),
             Reason::Panic { priority } => format!(
                 "too few hosts of priority {priority} are healthy: all of them are used (panic threshold)"
             ),
@@ -289,6 +316,24 @@ impl Teller<'_> {
             self.host(host),
             self.policy_written()
         )
+    }
+
+    /// Picks that fell on hosts of earlier tries.
+    fn picked_again(&self, rejected: &[u32]) -> Option<String> {
+        let mut hosts: Vec<u32> = rejected.to_vec();
+        hosts.sort_unstable();
+        hosts.dedup();
+        let names: Vec<String> = hosts.iter().map(|host| self.host(*host)).collect();
+        match (rejected.len(), names.as_slice()) {
+            (0, _) => None,
+            (1, [only]) => Some(format!(
+                "{only} was tried before: another is picked (previous_hosts)"
+            )),
+            (n, names) => Some(format!(
+                "{n} picks in a row fell on {}, tried before, and were made again (previous_hosts)",
+                names.join(" and ")
+            )),
+        }
     }
 
     fn retry(&self, outcome: TryOutcome, decision: &RetryDecision) -> String {

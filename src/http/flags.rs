@@ -79,6 +79,17 @@ impl Flags {
         self.0 == 0
     }
 
+    /// Every text a flag can have, some of them twice.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::TABLE.iter().map(|(_, text)| *text)
+    }
+
+    /// True when a flag with this text is set.
+    pub fn has_named(self, text: &str) -> bool {
+        let mut table = Self::TABLE.iter();
+        table.any(|(flag, name)| *name == text && self.has(*flag))
+    }
+
     /// The set as bits: dense, for counters.
     pub const fn bits(self) -> u32 {
         self.0

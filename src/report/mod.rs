@@ -9,6 +9,7 @@
 pub mod csv;
 pub mod curl;
 pub mod expectation;
+pub mod explain;
 pub mod format;
 pub mod json;
 pub mod proxy_config;

@@ -5,7 +5,7 @@ use super::event::{Event, Kind};
 use super::plan::{ActionPlan, NIL, Rare, RoutePlan};
 use super::world::{Call, Parent, State, World};
 use crate::config::scenario::OnError;
-use crate::data_plane::Trail;
+use crate::data_plane::{Mark, Trail};
 use crate::engine::Queue;
 use crate::http::{Details, Flags, grpc};
 use crate::observe::Stat;
@@ -75,6 +75,16 @@ impl<T: Trail> World<'_, T> {
         );
         if route.has_filters {
             self.leave_filters(now, id);
+        }
+        if T::FOLLOWS {
+            let call = &self.calls[id as usize];
+            self.trail.mark(Mark::Closed {
+                call: id,
+                status,
+                flags: call.flags,
+                details: call.details,
+                weighted: call.weighted,
+            });
         }
         match parent {
             Parent::Root { load, .. } => self.answer_root(now, id, load, queue),
@@ -176,6 +186,7 @@ impl<T: Trail> World<'_, T> {
         let Parent::Root { load, user } = call.parent else {
             return;
         };
+        self.mark(|| Mark::Done { call: id });
         let (mut started, mut attempts) = (call.started, call.tries);
         if self.plan.loads[load as usize].retries.is_some() {
             let Some(so_far) = self.root_again(now, id, load, queue) else {

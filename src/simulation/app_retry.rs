@@ -5,7 +5,7 @@ use super::event::{Event, Kind};
 use super::plan::RepeatPlan;
 use super::side::{Repeat, RootSoFar};
 use super::world::{Call, Parent, World};
-use crate::data_plane::Trail;
+use crate::data_plane::{Mark, Trail};
 use crate::engine::Queue;
 use crate::units::SimTime;
 
@@ -127,7 +127,13 @@ impl<T: Trail> World<'_, T> {
         (call.drawn, call.prefix) = (repeat.drawn, repeat.prefix);
         match parent {
             Parent::Root { load, .. } => {
-                call.number = repeat.root.number;
+                let number = repeat.root.number;
+                call.number = number;
+                self.mark(|| Mark::Root {
+                    call: id,
+                    load,
+                    number,
+                });
                 self.side.roots.insert(id, repeat.root);
                 self.send_root(now, id, load, queue);
             }

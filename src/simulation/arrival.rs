@@ -4,7 +4,7 @@ use super::event::{Event, Kind};
 use super::plan::{DrawnValue, NIL};
 use super::world::{LoadState, Parent, State, World};
 use crate::config::scenario::{ArrivalKind, LoadStyle};
-use crate::data_plane::Trail;
+use crate::data_plane::{Mark, Trail};
 use crate::engine::{Draws, Queue, RateCurve};
 use crate::units::{SimDuration, SimTime};
 
@@ -146,6 +146,11 @@ impl<T: Trail> World<'_, T> {
         call.drawn = drawn;
         call.prefix = mix.prefix;
         call.number = number;
+        self.mark(|| Mark::Root {
+            call: id,
+            load,
+            number,
+        });
         if client.is_none() {
             self.refuse_root(now, id, queue);
             return;

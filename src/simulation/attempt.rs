@@ -8,12 +8,12 @@
 use super::event::{Event, Kind};
 use super::plan::{ActionPlan, NIL, RoutePlan};
 use super::retrying::Decided;
-use super::world::{Attempt, Fate, Parent, State, TRIED_MAX, World};
+use super::world::{Attempt, Fate, State, TRIED_MAX, World};
 use crate::data_plane::circuit_breaker::Resource;
 use crate::data_plane::conn_pool::{AfterStream, Expired, Retired};
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::retry::{ResetReason, TryOutcome, asked_wait};
-use crate::data_plane::{NoTrail, PickContext, Reason, Trail, ZonePick, pick, pick_simply};
+use crate::data_plane::{Mark, NoTrail, PickContext, Reason, Trail, ZonePick, pick, pick_simply};
 use crate::engine::Queue;
 use crate::http::{Details, Flags, grpc};
 use crate::observe::Stat;
@@ -37,6 +37,7 @@ impl<T: Trail> World<'_, T> {
         if call.tries > 0 {
             self.tried[id as usize][(call.tries as usize).min(TRIED_MAX) - 1] = call.host;
         }
+        self.mark(|| Mark::Tries { call: id });
         let host = self.pick_host(now, id);
         let call = &mut self.calls[id as usize];
         call.tries += 1;
@@ -85,6 +86,7 @@ impl<T: Trail> World<'_, T> {
     #[inline(never)]
     fn pick_in_context(&mut self, now: SimTime, id: u32) -> Option<u32> {
         let plan = self.plan;
+        let told = self.tells(id);
         let call = &self.calls[id as usize];
         let edge = &mut self.edges[call.edge as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
@@ -106,7 +108,7 @@ impl<T: Trail> World<'_, T> {
         };
         let state = &mut edge.balancers[call.worker as usize];
         let load = |host: u32| active[host as usize];
-        let chosen = if T::ON && matches!(call.parent, Parent::Root { .. }) {
+        let chosen = if told {
             pick(set, view, state, &mut context, load, &mut self.trail)
         } else {
             pick(set, view, state, &mut context, load, &mut NoTrail)
@@ -270,6 +272,11 @@ impl<T: Trail> World<'_, T> {
             arrived: now,
             ..Attempt::FREE
         };
+        self.mark(|| Mark::Sent {
+            call: id,
+            attempt: attempt_id,
+            pod: host.pod,
+        });
         if T::LIVELY && plan.has_deadlines {
             self.carry_deadline(id, attempt_id);
         }
@@ -292,6 +299,7 @@ impl<T: Trail> World<'_, T> {
 
     /// The answer (or the server's reset) reached the proxy.
     pub(super) fn on_response(&mut self, now: SimTime, attempt_id: u32, queue: &mut Queue<Event>) {
+        self.mark(|| Mark::Returned(attempt_id));
         let attempt = self.attempts[attempt_id as usize];
         self.free_attempts.push(attempt_id);
         let id = attempt.call;

@@ -262,6 +262,7 @@ impl<'a> Builder<'a> {
             edge_bases.push(edge_count as u32);
             edge_count += routes.slots_of(pod.app);
         }
+        let classes = routes.classes();
         let mut plans = routes.plans;
         let targets = flat_targets(&mut plans);
         Plan {
@@ -280,6 +281,7 @@ impl<'a> Builder<'a> {
             slots,
             clusters,
             routes: plans,
+            classes,
             targets,
             children: routes.children,
             rows: routes.rows,

@@ -48,7 +48,6 @@ impl Builder<'_> {
             .map(|(weight, class, drawn)| MixPlan {
                 weight,
                 route: routes.plan(self, workload, &from, &class),
-                class,
                 prefix: drawn.as_ref().map_or(NIL, |d| self.prefix(&d.prefix)),
                 drawn,
             })

@@ -74,6 +74,15 @@ impl Routes {
         id
     }
 
+    /// The kind of request that each plan is for.
+    pub(super) fn classes(&self) -> Vec<Option<RequestClass>> {
+        let mut classes = vec![None; self.plans.len()];
+        for ((_, class), id) in &self.known {
+            classes[*id as usize] = Some(class.clone());
+        }
+        classes
+    }
+
     fn make(&mut self, builder: &mut Builder<'_>, id: u32, sender: &Sender<'_>) -> RoutePlan {
         let snapshot = builder.snapshot;
         let workload = snapshot.workloads.get(WorkloadId::new(sender.app as usize));

@@ -20,6 +20,9 @@ impl<T: Trail> Model for World<'_, T> {
     #[inline(always)]
     fn handle(&mut self, now: SimTime, event: Event, queue: &mut Queue<Event>) {
         let index = event.index();
+        if T::FOLLOWS {
+            self.trail.at(now);
+        }
         match event.kind() {
             Kind::AttemptReachedServer => self.on_reached_server(now, index, queue),
             Kind::WorkDone => self.on_work_done(now, index, queue),

@@ -8,7 +8,7 @@ use super::plan::{Inbound, NIL};
 use super::timeline::{Phase, StepKind};
 use super::world::{Attempt, Fate, Parent, State, World};
 use crate::config::scenario::FailureKind;
-use crate::data_plane::Trail;
+use crate::data_plane::{Mark, Trail};
 use crate::engine::Queue;
 use crate::http::{Details, Flags};
 use crate::observe::Stat;
@@ -234,6 +234,7 @@ impl<T: Trail> World<'_, T> {
         how: FailureKind,
         queue: &mut Queue<Event>,
     ) {
+        self.mark(|| Mark::Lost(id));
         let old = self.attempts[id as usize];
         let entry = &mut self.attempts[id as usize];
         entry.serving = false;
@@ -244,6 +245,7 @@ impl<T: Trail> World<'_, T> {
         }
         entry.call = NIL;
         let news = self.attempt_slot();
+        self.mark(|| Mark::Moved { from: id, to: news });
         self.attempts[news as usize] = Attempt {
             serving: false,
             gate: NIL,
@@ -264,6 +266,7 @@ impl<T: Trail> World<'_, T> {
 
     /// Nothing in the queue speaks of it: it goes back, or nowhere.
     fn end_at_rest(&mut self, now: SimTime, id: u32, how: FailureKind, queue: &mut Queue<Event>) {
+        self.mark(|| Mark::Lost(id));
         let attempt = &mut self.attempts[id as usize];
         attempt.outstanding = 0;
         attempt.next = NIL;
@@ -388,6 +391,7 @@ impl<T: Trail> World<'_, T> {
 
     /// Nothing will ever be heard of it.
     pub(super) fn lose_attempt(&mut self, id: u32) {
+        self.mark(|| Mark::Lost(id));
         let attempt = &mut self.attempts[id as usize];
         attempt.fate = Fate::Lost;
         if attempt.call == NIL {

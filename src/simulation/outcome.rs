@@ -281,7 +281,8 @@ fn happenings(outcome: &Outcome) -> Vec<Happening> {
     .collect()
 }
 
-fn request(plan: &Plan, replication: u32, end: &RootEnd) -> RequestRecord {
+/// A single root request with its names.
+pub(super) fn request(plan: &Plan, replication: u32, end: &RootEnd) -> RequestRecord {
     let route = &plan.routes[end.route as usize];
     let chosen = match &route.action {
         ActionPlan::Forward { clusters, .. } if end.weighted != NIL => {

@@ -54,6 +54,8 @@ pub struct Plan {
     pub(crate) slots: Vec<Slot>,
     pub(crate) clusters: Vec<ClusterPlan>,
     pub(crate) routes: Vec<RoutePlan>,
+    /// The kind of request each of them is for; `None` for copies.
+    pub(crate) classes: Vec<Option<RequestClass>>,
     /// The targets of all weighted clusters of all routes, one after the other.
     pub(crate) targets: Vec<Target>,
     /// Route plans of calls: `children[base + number of the call]`.
@@ -72,6 +74,13 @@ pub struct Plan {
     pub(crate) edge_count: usize,
     /// What happens while it runs; `None`: nothing but requests.
     pub(crate) timeline: Option<Box<Timeline>>,
+}
+
+impl Plan {
+    /// Names of the loads, in their order.
+    pub fn load_names(&self) -> impl Iterator<Item = &str> {
+        self.loads.iter().map(|load| load.name.as_str())
+    }
 }
 
 /// A source of requests.
@@ -116,8 +125,6 @@ impl LoadPlan {
 pub(crate) struct MixPlan {
     pub(crate) weight: u64,
     pub(crate) route: u32,
-    /// The kind of request, to tell its story.
-    pub(crate) class: RequestClass,
     /// Numbers a drawn header takes; the number is carried with the request.
     pub(crate) drawn: Option<DrawnValue>,
     /// Index of the text before the number, `NIL` when no header is drawn.

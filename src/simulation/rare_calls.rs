@@ -4,7 +4,7 @@
 use super::event::Event;
 use super::plan::{NIL, RareCall};
 use super::world::{Attempt, Parent, World};
-use crate::data_plane::Trail;
+use crate::data_plane::{Mark, Trail};
 use crate::engine::Queue;
 use crate::observe::AppStat;
 use crate::units::SimTime;
@@ -47,6 +47,7 @@ impl<T: Trail> World<'_, T> {
                 Made::Alone => {
                     let stats = &mut self.record.apps[app as usize].rare;
                     stats.inc(AppStat::AsyncCalls);
+                    self.mark(|| Mark::Causes(id));
                     NIL
                 }
             };

@@ -9,7 +9,7 @@
 use super::event::{Event, Kind};
 use super::plan::{ActionPlan, HashPart, NIL, RoutePlan, WeightedPlan};
 use super::world::{Call, Parent, State, World};
-use crate::data_plane::{Reason, Trail};
+use crate::data_plane::{Mark, Reason, Trail};
 use crate::engine::Queue;
 use crate::http::{Details, Flags};
 use crate::units::SimTime;
@@ -46,14 +46,42 @@ impl<T: Trail> World<'_, T> {
             started: now,
             ..Call::FREE
         };
+        self.mark(|| Mark::Opened {
+            call: id,
+            pod,
+            route,
+            by: match parent {
+                Parent::Attempt { attempt, call } => Some((attempt, call)),
+                Parent::Root { .. } | Parent::Shadow => None,
+            },
+        });
         id
     }
 
     /// Takes a reason when this call's story is being told.
     #[inline]
     pub(super) fn note(&mut self, id: u32, reason: impl FnOnce() -> Reason) {
-        if T::ON && matches!(self.calls[id as usize].parent, Parent::Root { .. }) {
+        if self.tells(id) {
             self.trail.note(reason());
+        }
+    }
+
+    /// True when this call's story is being told: what is noted next is about it.
+    #[inline]
+    pub(super) fn tells(&mut self, id: u32) -> bool {
+        if T::FOLLOWS {
+            self.trail.mark(Mark::About(id));
+            return self.trail.follows(id);
+        }
+        T::ON && matches!(self.calls[id as usize].parent, Parent::Root { .. })
+    }
+
+    /// Takes a mark when requests are followed.
+    #[expect(clippy::inline_always, reason = "nothing is left of it in runs")]
+    #[inline(always)]
+    pub(super) fn mark(&mut self, mark: impl FnOnce() -> Mark) {
+        if T::FOLLOWS {
+            self.trail.mark(mark());
         }
     }
 
@@ -156,7 +184,7 @@ impl<T: Trail> World<'_, T> {
             if call.generation == before.generation
                 && matches!(call.state, State::Pending | State::InFlight)
             {
-                self.start_mirrors(now, route, random, &before, queue);
+                self.start_mirrors(now, route, random, (id, &before), queue);
             }
         }
     }
@@ -166,7 +194,7 @@ impl<T: Trail> World<'_, T> {
         now: SimTime,
         route: &RoutePlan,
         random: u64,
-        call: &Call,
+        (of, call): (u32, &Call),
         queue: &mut Queue<Event>,
     ) {
         for (index, mirror) in route.mirrors.iter().enumerate() {
@@ -179,6 +207,7 @@ impl<T: Trail> World<'_, T> {
                 let id = self.create_call(now, shadow, call.pod, Parent::Shadow, key, worker);
                 let copy = &mut self.calls[id as usize];
                 (copy.drawn, copy.prefix) = (call.drawn, call.prefix);
+                self.mark(|| Mark::Copied { call: id, of });
                 self.route_request(now, id, queue);
             }
         }

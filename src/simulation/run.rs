@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::event::Event;
+use super::follow::Follower;
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::world::World;
@@ -41,6 +42,16 @@ pub fn run(plan: &Plan, seed: Seed, control: &Control<'_>) -> Outcome {
 pub fn trace(plan: &Plan, seed: Seed, control: &Control<'_>) -> (Outcome, Vec<Reason>) {
     let (outcome, story) = run_with(plan, seed, control, Story::default(), Some(1));
     (outcome, story.0)
+}
+
+/// Runs a replication and follows one request of one load through it.
+pub(super) fn follow(
+    plan: &Plan,
+    seed: Seed,
+    control: &Control<'_>,
+    (load, number): (u32, u64),
+) -> (Outcome, Follower) {
+    run_with(plan, seed, control, Follower::new(load, number), None)
 }
 
 /// `only`: so many requests of the first load and none of the others.

@@ -7,10 +7,10 @@
 use super::event::Event;
 use super::plan::{Inbound, NIL};
 use super::world::{Attempt, Fate, World};
-use crate::data_plane::Trail;
 use crate::data_plane::circuit_breaker::Resource;
 use crate::data_plane::inbound::{Admit, InboundPool};
 use crate::data_plane::retry::ResetReason;
+use crate::data_plane::{Mark, Trail};
 use crate::engine::Queue;
 use crate::observe::Stat;
 use crate::units::SimTime;
@@ -49,6 +49,7 @@ impl Gate {
 
 impl<T: Trail> World<'_, T> {
     pub(super) fn on_reached_server(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        self.mark(|| Mark::Reached(id));
         let plan = self.plan;
         let attempt = &mut self.attempts[id as usize];
         attempt.arrived = now;

@@ -4,12 +4,13 @@
 //! after it is a real run of one request.
 
 use super::outcome::{Outcome, record};
-use super::plan::{ActionPlan, Connect, NIL, Plan};
+use super::plan::{ActionPlan, ClusterPlan, Connect, NIL, Plan};
 use super::resolve::{RequestClass, Resolver};
 use super::run::{Control, trace};
 use crate::data_plane::{Reason, Recorder};
 use crate::engine::Seed;
 use crate::observe::record::RequestRecord;
+use crate::units::SimTime;
 use crate::xds::snapshot::RouteConfigId;
 use crate::xds::{Snapshot, WorkloadId};
 
@@ -20,6 +21,9 @@ pub struct Story {
     pub request: RequestRecord,
     /// Why.
     pub reasons: Vec<Reason>,
+    /// When each of the last reasons came up, as many as have a time: those of the router come
+    /// first and have none.
+    pub times: Vec<SimTime>,
     /// Route configuration that the virtual host and route indexes belong to; `None`: no HTTP routing took place.
     pub route_config: Option<RouteConfigId>,
     /// (virtual host, route) that matched.
@@ -44,55 +48,91 @@ pub fn story(snapshot: &Snapshot, plan: &Plan, seed: u64, control: &Control<'_>)
     };
     let (outcome, dynamic) = trace(plan, Seed::new(seed), &control);
     let end = *outcome.roots().first()?;
-    let mut story = Story {
-        request: only_request(plan, seed, outcome)?,
-        reasons: Vec::new(),
-        route_config: None,
-        route: None,
-        clusters: Vec::new(),
-        hosts: Vec::new(),
-        from: plan.loads[0].from.clone(),
-        caller: None,
-        class: None,
+    let request = only_request(plan, seed, outcome)?;
+    let load = &plan.loads[0];
+    let teller = RouteTeller {
+        plan,
+        app: load.app,
+        place: None,
+        route: end.route,
+        weighted: end.weighted,
     };
-    story.route_again(snapshot, plan, end.route);
+    let mut resolver = Resolver::new(snapshot);
+    let mut story = teller.tell(snapshot, &mut resolver, request, load.from.clone());
     story.reasons.extend(dynamic);
-    if let ActionPlan::Forward { clusters, .. } = &plan.routes[end.route as usize].action {
-        story.clusters = clusters.iter().map(|c| c.name.to_string()).collect();
-        if let Some(chosen) = clusters.get(end.weighted as usize)
-            && chosen.slot != NIL
-        {
-            story.hosts = host_names(plan, chosen.slot);
-        }
-    }
     Some(story)
 }
 
-impl Story {
-    /// Asks the router again, this time for its reasons.
-    fn route_again(&mut self, snapshot: &Snapshot, plan: &Plan, route: u32) {
-        let load = &plan.loads[0];
-        let mix = load.mix.iter().find(|m| m.route == route);
-        let caller = WorkloadId::new(load.app as usize);
+/// What is known of a call when its story begins.
+pub(super) struct RouteTeller<'p> {
+    pub(super) plan: &'p Plan,
+    /// Who calls.
+    pub(super) app: u32,
+    /// Index of the caller's locality; any, if `None`.
+    pub(super) place: Option<u32>,
+    /// Its route plan, and which of its clusters was picked (`NIL` for none).
+    pub(super) route: u32,
+    pub(super) weighted: u32,
+}
+
+impl RouteTeller<'_> {
+    /// The story up to the route: asks the router again, this time for its reasons.
+    pub(super) fn tell<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        resolver: &mut Resolver<'s>,
+        request: RequestRecord,
+        from: String,
+    ) -> Story {
+        let caller = WorkloadId::new(self.app as usize);
         let workload = snapshot.workloads.get(caller);
-        self.caller = workload.map(|_| caller);
-        self.class = mix.map(|mix| mix.class.clone());
-        let tables = workload
-            .and_then(|w| w.tables)
-            .map(|id| &snapshot.tables[id]);
-        let (Some(mix), Some(tables)) = (mix, tables) else {
-            return;
+        let class = self.plan.classes[self.route as usize].as_ref();
+        let (clusters, hosts) = self.names();
+        let mut story = Story {
+            request,
+            reasons: Vec::new(),
+            times: Vec::new(),
+            route_config: None,
+            route: None,
+            clusters,
+            hosts,
+            from,
+            caller: workload.map(|_| caller),
+            class: class.cloned(),
         };
-        let mut resolver = Resolver::new(snapshot);
-        let mut recorder = Recorder::default();
-        let resolved = resolver.resolve(tables, &mix.class, &mut recorder);
-        if let super::resolve::Resolved::Http { at, .. } = resolved {
-            self.route_config = Some(at.0);
-            self.route = Some((at.1, at.2));
-        } else {
-            self.route_config = resolver.config_of(tables, &mix.class);
+        let tables = workload.and_then(|w| w.tables);
+        if let (Some(class), Some(tables)) = (class, tables) {
+            let tables = &snapshot.tables[tables];
+            let mut recorder = Recorder::default();
+            let resolved = resolver.resolve(tables, class, &mut recorder);
+            if let super::resolve::Resolved::Http { at, .. } = resolved {
+                story.route_config = Some(at.0);
+                story.route = Some((at.1, at.2));
+            } else {
+                story.route_config = resolver.config_of(tables, class);
+            }
+            story.reasons = recorder.0;
         }
-        self.reasons = recorder.0;
+        story
+    }
+
+    /// Names of the route's clusters, and of the picked one's hosts.
+    fn names(&self) -> (Vec<String>, Vec<String>) {
+        let plan = self.plan;
+        let ActionPlan::Forward { clusters, .. } = &plan.routes[self.route as usize].action else {
+            return (Vec::new(), Vec::new());
+        };
+        let names = clusters.iter().map(|c| c.name.to_string()).collect();
+        let chosen = clusters.get(self.weighted as usize);
+        let slot = chosen.map(|c| c.slot).filter(|slot| *slot != NIL);
+        let places = slot.map(|slot| &plan.slots[slot as usize].by_place);
+        let cluster = places.and_then(|places| {
+            let own = self.place.map(|place| places[place as usize]);
+            let any = || places.iter().copied().find(|c| *c != NIL);
+            own.filter(|c| *c != NIL).or_else(any)
+        });
+        let hosts = cluster.map(|c| host_names(plan, &plan.clusters[c as usize]));
+        (names, hosts.unwrap_or_default())
     }
 }
 
@@ -100,12 +140,8 @@ fn only_request(plan: &Plan, seed: u64, outcome: Outcome) -> Option<RequestRecor
     record(plan, seed, &[outcome]).requests.into_iter().next()
 }
 
-fn host_names(plan: &Plan, slot: u32) -> Vec<String> {
-    let places = &plan.slots[slot as usize].by_place;
-    let Some(cluster) = places.iter().find(|c| **c != NIL) else {
-        return Vec::new();
-    };
-    plan.clusters[*cluster as usize]
+fn host_names(plan: &Plan, cluster: &ClusterPlan) -> Vec<String> {
+    cluster
         .hosts
         .iter()
         .map(|host| {

@@ -8,7 +8,7 @@ use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::retry::{ResetReason, TryOutcome};
 use crate::data_plane::timeout::lateness;
 use crate::data_plane::trail::Timer;
-use crate::data_plane::{Reason, Trail};
+use crate::data_plane::{Mark, Reason, Trail};
 use crate::engine::{Queue, TimerId};
 use crate::http::{Details, Flags};
 use crate::observe::Stat;
@@ -103,6 +103,7 @@ impl<T: Trail> World<'_, T> {
 
     /// A try that is nobody's newest any more.
     pub(super) fn abandon(&mut self, now: SimTime, attempt_id: u32, queue: &mut Queue<Event>) {
+        self.mark(|| Mark::Abandoned(attempt_id));
         let attempt = self.attempts[attempt_id as usize];
         self.attempts[attempt_id as usize].call = NIL;
         self.release_stream(attempt.edge, attempt.host);

@@ -9,8 +9,8 @@ use super::event::{Event, Kind};
 use super::plan::NIL;
 use super::world::{Attempt, Fate, Parent, World};
 use crate::config::scenario::ErrorKind;
-use crate::data_plane::Trail;
 use crate::data_plane::retry::ResetReason;
+use crate::data_plane::{Mark, Trail};
 use crate::engine::Queue;
 use crate::http::grpc;
 use crate::units::SimTime;
@@ -68,6 +68,7 @@ impl<T: Trail> World<'_, T> {
     /// The request has a slot.
     #[inline(always)]
     fn start_work(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
+        self.mark(|| Mark::Serves(id));
         let plan = self.plan;
         let attempt = &mut self.attempts[id as usize];
         attempt.serving = true;
@@ -128,6 +129,7 @@ impl<T: Trail> World<'_, T> {
         if self.is_dynamic() && self.is_interrupted(id) {
             return;
         }
+        self.mark(|| Mark::Worked(id));
         let attempt = &self.attempts[id as usize];
         let app = &self.plan.apps[attempt.app as usize];
         match attempt.fate {
@@ -303,6 +305,11 @@ impl<T: Trail> World<'_, T> {
             self.leave_server_filters(now, id, self.attempts[id as usize].status);
         }
         let attempt = &self.attempts[id as usize];
+        if T::FOLLOWS {
+            let reset = attempt.fate.is_reset();
+            let status = if reset { 0 } else { attempt.status };
+            self.trail.mark(Mark::Answers(id, status));
+        }
         if attempt.call == NIL {
             self.free_attempts.push(id);
             return;

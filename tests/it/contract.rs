@@ -389,6 +389,7 @@ fn one_definition_gives_help_man_page_and_completions() {
         "run",
         "curl",
         "load",
+        "explain",
         "proxy-config",
         "bench",
         "schema",
@@ -409,7 +410,7 @@ fn one_definition_gives_help_man_page_and_completions() {
         version.trim(),
         format!("towtank {}", env!("CARGO_PKG_VERSION"))
     );
-    for of in ["model", "scenario", "run", "curl"] {
+    for of in ["model", "scenario", "run", "curl", "explain"] {
         let schema: Value = serde_json::from_str(&program::text(&["schema", of])).unwrap();
         assert!(schema["$schema"].is_string(), "{of}");
     }

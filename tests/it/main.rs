@@ -30,6 +30,7 @@ mod determinism;
 mod envoy_filter;
 mod events;
 mod expectations;
+mod explain;
 mod harness;
 mod istio;
 mod layering;

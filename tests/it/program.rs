@@ -40,6 +40,14 @@ pub(crate) fn json<S: AsRef<str> + Debug>(args: &[S]) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|why| panic!("{args:?}: {why}\n{text}"))
 }
 
+/// Standard error of a run that has to end with this code.
+pub(crate) fn fails<S: AsRef<str> + Debug>(args: &[S], code: i32) -> String {
+    let output = run(args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{args:?}\n{said}");
+    said
+}
+
 /// Sum of `count` over the outcomes of `curl` that `which` holds for.
 pub(crate) fn count(curl: &Value, which: impl Fn(&Value) -> bool) -> u64 {
     let outcomes = curl["outcomes"].as_array().expect("`outcomes` is a list");

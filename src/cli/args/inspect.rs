@@ -117,6 +117,8 @@ pub enum SchemaOf {
     Run,
     /// Output of `curl -o json`.
     Curl,
+    /// Output of `explain -o json`.
+    Explain,
 }
 
 /// `towtank completions`.

@@ -4,6 +4,7 @@
 //! counts requests. The first line of each text is the short help; the rest is shown by
 //! `--help` and in the man page.
 
+mod explain;
 mod export;
 mod inspect;
 mod sweep;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::store::IstioVersion;
 use crate::manifest::Edit;
+pub use explain::{ExplainArgs, ExplainFormat};
 pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
 pub use inspect::{
     BenchArgs, BenchModel, CompletionArgs, ProxyConfigArgs, SchemaArgs, SchemaOf, Table,
@@ -110,6 +112,8 @@ pub enum Command {
     Curl(Box<CurlArgs>),
     /// Load a URL as fortio does.
     Load(Box<LoadArgs>),
+    /// Tell one request of a run: its calls, tries and decisions on the time line.
+    Explain(Box<ExplainArgs>),
     /// Run every combination of some values, on all cores, into one table.
     Sweep(Box<SweepArgs>),
     /// Put the parts of a sweep together.
