@@ -30,6 +30,10 @@ stats! {
     AbortsInjected = "fault.aborts_injected";
     /// Faults not injected because of `max_active_faults`.
     FaultsOverflow = "fault.faults_overflow";
+    /// Requests that AuthorizationPolicies let pass, once for those that deny and once for those that allow.
+    RbacAllowed = "rbac.allowed";
+    /// Requests (TCP: connections) that they refused.
+    RbacDenied = "rbac.denied";
     /// Requests a local rate limit looked at.
     RateLimitEnabled = "http_local_rate_limit.enabled";
     /// Of those, the ones that found a token.
@@ -56,6 +60,11 @@ impl ProxyStats {
     /// Adds one.
     pub fn inc(&mut self, stat: ProxyStat) {
         self.values[stat as usize] += 1;
+    }
+
+    /// Adds so many.
+    pub fn add(&mut self, stat: ProxyStat, count: u64) {
+        self.values[stat as usize] += count;
     }
 
     /// Sets a gauge.

@@ -4,7 +4,7 @@ use super::build::Builder;
 use super::build_cluster::SlotKey;
 use super::build_route::{Routes, Sender, forward_action, placeholder};
 use super::filter_plan::Manager;
-use super::plan::{Guard, Inbound, NIL, Rare, RoutePlan, Target, WeightedPlan};
+use super::plan::{Guard, Inbound, NIL, Rare, RbacCounts, RoutePlan, Target, WeightedPlan};
 use super::resolve::RequestClass;
 use super::upstream::{HostRef, Upstream};
 use crate::data_plane::authorization::asks_for_addresses;
@@ -22,7 +22,7 @@ fn decisions(
     server: u32,
     host: &HostRef,
     class: &RequestClass,
-) -> Vec<Inbound> {
+) -> Vec<(Inbound, RbacCounts)> {
     let workload = (builder.snapshot.workloads).get(WorkloadId::new(server as usize));
     let mut ports = workload.into_iter().flat_map(|w| &w.inbound);
     let asked = ports.any(|i| i.port == host.port && asks_for_addresses(&i.authorization));
@@ -245,20 +245,33 @@ impl Routes {
                 continue;
             }
             let decided = decisions(builder, &upstream, sender.app, app, endpoint, &class);
-            let passes = decided.iter().copied().find(|d| *d != Inbound::Denied);
-            let mut inbound = passes.unwrap_or(Inbound::Denied);
-            if inbound == Inbound::Forward(NIL) {
+            let mut inbound = decided
+                .first()
+                .map_or(Inbound::Direct, |(inbound, _)| *inbound);
+            let has_policies = decided.iter().any(|(_, c)| *c != RbacCounts::default());
+            let somebody_passes = decided.iter().any(|(_, c)| !c.denied);
+            if inbound == Inbound::Forward(NIL) && somebody_passes {
                 inbound = Inbound::Forward(self.inbound_plan(builder, app, endpoint.port, http2));
             }
             let steps = self.server_filters(builder, app, endpoint, inbound, &class);
             let to = builder.apps[app as usize].name.clone();
             let row = self.row(sender, &name, &to);
-            let denied: Vec<bool> = decided.iter().map(|d| *d == Inbound::Denied).collect();
             if let Inbound::Forward(behind) = inbound
-                && (steps != NIL || denied.contains(&true))
+                && (steps != NIL || has_policies)
             {
+                let prefix = if key.tcp {
+                    "tcp".to_owned()
+                } else {
+                    format!("http.inbound_0.0.0.0_{}", endpoint.port)
+                };
+                let rbac = decided.iter().map(|(_, counts)| *counts);
                 self.guards.push(Guard {
-                    denied,
+                    rbac: rbac.filter(|_| has_policies).collect(),
+                    rbac_scope: if has_policies {
+                        self.filters.scope(&to, &prefix)
+                    } else {
+                        NIL
+                    },
                     steps,
                     inbound: behind,
                 });

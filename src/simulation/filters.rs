@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::filter_plan::FilterStep;
-use super::plan::NIL;
+use super::plan::{Guard, NIL};
 use super::world::World;
 use crate::data_plane::adaptive_concurrency::Controller;
 use crate::data_plane::admission_control::Window;
@@ -364,15 +364,10 @@ impl<T: Trail> World<'_, T> {
         let guard = &plan.guards[guard as usize];
         let attempt = &mut self.attempts[id as usize];
         attempt.behind_sidecar = true;
-        // A client that left on the way gets no answer whatever it would be.
-        if attempt.call != NIL {
-            let pod = self.calls[attempt.call as usize].pod;
-            let ordinal = plan.pods[pod as usize].ordinal as usize;
-            if guard.denied.get(ordinal) == Some(&true) {
-                self.attempts[id as usize].status = self.sidecar_status(id, 403);
-                self.send_back(now, id, queue);
-                return false;
-            }
+        if !guard.rbac.is_empty() && self.is_denied(id, guard) {
+            self.attempts[id as usize].status = self.sidecar_status(id, 403);
+            self.send_back(now, id, queue);
+            return false;
         }
         let refusal = match guard.steps {
             NIL => None,
@@ -387,5 +382,25 @@ impl<T: Trail> World<'_, T> {
         self.record.apps[app as usize].rejected += 1;
         self.send_back(now, id, queue);
         false
+    }
+
+    /// What AuthorizationPolicies say, counted. A client that left on the way gets no answer
+    /// whatever it would be: where its address matters it is let through uncounted.
+    fn is_denied(&mut self, id: u32, guard: &Guard) -> bool {
+        let call = self.attempts[id as usize].call;
+        let counts = match (guard.rbac.as_slice(), call) {
+            ([all], _) => Some(*all),
+            (_, NIL) => None,
+            (by_pod, call) => {
+                let pod = self.calls[call as usize].pod;
+                let ordinal = self.plan.pods[pod as usize].ordinal as usize;
+                by_pod.get(ordinal).copied()
+            }
+        };
+        let counts = counts.unwrap_or_default();
+        let stats = &mut self.record.proxies[guard.rbac_scope as usize];
+        stats.add(ProxyStat::RbacAllowed, u64::from(counts.allowed));
+        stats.add(ProxyStat::RbacDenied, u64::from(counts.denied));
+        counts.denied
     }
 }

@@ -10,6 +10,7 @@ use super::resolve::RequestClass;
 use super::sidecar::Gate;
 pub(crate) use super::timeline_plan::{ClusterSource, Timeline};
 use crate::config::scenario::{Connections, ErrorKind, LoadStyle, OnError};
+use crate::data_plane::authorization::Decision;
 use crate::data_plane::header_match::HeaderRules;
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::timeout::StreamLimit;
@@ -20,6 +21,7 @@ use crate::network::{Distances, Link};
 use crate::units::{Fraction, SimDuration, SimTime};
 use crate::workload::{Discipline, Limits, WarmUp};
 use crate::xds::cluster::{HealthCheck, OutlierDetection, PoolSettings, Thresholds};
+use crate::xds::listener::Authorization;
 use crate::xds::route::{Fault, RetryPolicy};
 use crate::xds::{Locality, Name, ProxyKind};
 
@@ -316,19 +318,51 @@ pub(crate) enum Inbound {
     Direct,
     /// To the application, through the limits of this inbound plan; `NIL`: there are none.
     Forward(u32),
-    /// AuthorizationPolicy: 403.
-    Denied,
     /// What not every server has: index among `guards`.
     Guarded(u32),
     /// No filter chain: the connection is closed.
     NoFilterChain,
 }
 
+/// What a request adds to the statistics of a server's RBAC filters: istiod makes one of all DENY
+/// policies and one of all ALLOW policies, and both count under the same name
+/// (`pilot/pkg/security/authz/builder/builder.go`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RbacCounts {
+    pub(crate) allowed: u8,
+    /// One of them refuses: 403.
+    pub(crate) denied: bool,
+}
+
+impl RbacCounts {
+    pub(crate) fn of(rules: &Authorization, decision: &Decision) -> Self {
+        let (deny, allow) = (!rules.deny.is_empty(), !rules.allow.is_empty());
+        match decision {
+            Decision::Allowed => Self {
+                allowed: u8::from(deny) + u8::from(allow),
+                denied: false,
+            },
+            Decision::Denied { policy: Some(_) } => Self {
+                allowed: 0,
+                denied: true,
+            },
+            // It has passed the DENY policies, if there are any.
+            Decision::Denied { policy: None } => Self {
+                allowed: u8::from(deny),
+                denied: true,
+            },
+        }
+    }
+}
+
 /// Rare things between a server's sidecar and its inbound cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {
-    /// Client pods, by ordinal, whose address an AuthorizationPolicy denies; empty: none.
-    pub(crate) denied: Vec<bool>,
+    /// What the filters of AuthorizationPolicies count, and whether they refuse: by the ordinal of
+    /// the client's pod where rules ask for addresses, else one for all; empty: no policy.
+    pub(crate) rbac: Vec<RbacCounts>,
+    /// Where that is counted.
+    pub(crate) rbac_scope: u32,
     /// Filters that people added, as an index of their steps; `NIL`: none.
     pub(crate) steps: u32,
     /// The inbound plan behind them.

@@ -71,11 +71,6 @@ impl<T: Trail> World<'_, T> {
                     return;
                 }
             }
-            Inbound::Denied => {
-                self.attempts[id as usize].status = self.sidecar_status(id, 403);
-                self.send_back(now, id, queue);
-                return;
-            }
             Inbound::NoFilterChain => {
                 attempt.fate = Fate::Reset;
                 self.send_back(now, id, queue);
@@ -160,7 +155,7 @@ impl<T: Trail> World<'_, T> {
         match self.plan.targets[attempt.target as usize].inbound {
             Inbound::Forward(inbound) => inbound,
             Inbound::Guarded(guard) => self.plan.guards[guard as usize].inbound,
-            Inbound::Direct | Inbound::Denied | Inbound::NoFilterChain => NIL,
+            Inbound::Direct | Inbound::NoFilterChain => NIL,
         }
     }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::build::Builder;
-use super::plan::{Inbound, NIL};
+use super::plan::{Inbound, NIL, RbacCounts};
 use super::resolve::RequestClass;
-use crate::data_plane::authorization::{Decision, Peer, check, sni_of};
+use crate::data_plane::authorization::{Peer, check, sni_of};
 use crate::units::{Fraction, Origin};
 use crate::xds::cluster::{ClusterKind, CommonLb, PoolSettings, Thresholds, Upstream as Protocol};
 use crate::xds::endpoint::LocalityPolicy;
@@ -191,24 +191,25 @@ impl Upstream {
         server: u32,
         host: &HostRef,
         class: &RequestClass,
-    ) -> Inbound {
+    ) -> (Inbound, RbacCounts) {
         let workloads = &builder.snapshot.workloads;
         let server = workloads
             .get(WorkloadId::new(server as usize))
             .filter(|w| w.proxy == ProxyKind::Sidecar);
         let Some(inbound) = server.and_then(|w| w.inbound.iter().find(|i| i.port == host.port))
         else {
-            return match server {
+            let inbound = match server {
                 Some(_) => Inbound::Forward(NIL),
                 None => Inbound::Direct,
             };
+            return (inbound, RbacCounts::default());
         };
         let client = workloads
             .get(WorkloadId::new(client as usize))
             .filter(|w| w.proxy != ProxyKind::None);
         let mtls = client.is_some() && host.connect.mtls;
         if !mtls && inbound.mtls == MtlsMode::Strict {
-            return Inbound::NoFilterChain;
+            return (Inbound::NoFilterChain, RbacCounts::default());
         }
         let peer = match client.filter(|_| mtls) {
             Some(w) => Peer {
@@ -224,10 +225,9 @@ impl Upstream {
                 ..Peer::default()
             },
         };
-        match check(&inbound.authorization, &peer, &class.view(), host.port) {
-            Decision::Denied { .. } => Inbound::Denied,
-            Decision::Allowed => Inbound::Forward(NIL),
-        }
+        let rules = &inbound.authorization;
+        let decision = check(rules, &peer, &class.view(), host.port);
+        (Inbound::Forward(NIL), RbacCounts::of(rules, &decision))
     }
 }
 

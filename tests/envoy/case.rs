@@ -61,7 +61,7 @@ pub(crate) struct Head {
     peers: Vec<String>,
     /// Loads by name, in the words of the Scenario.
     loads: BTreeMap<String, Value>,
-    /// Compared exactly: fields of requests, `stat:NAME` of clusters (`stat:*`: every one), `proxy:NAME`, `hits`.
+    /// Compared exactly: fields of requests, `stat:NAME` of clusters (`stat:*`: every one), `proxy:NAME`, `server:NAME` (all sidecars of servers together), `hits`.
     #[serde(default)]
     pub(crate) exact: Vec<String>,
     /// Compared within the spread of both sides: `ms`, `share:FIELD`, `stat:NAME`, `hits`.

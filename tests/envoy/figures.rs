@@ -96,6 +96,10 @@ fn counts(token: &str, rows: &[&Row], seen: &Seen) -> Vec<(String, u64)> {
         let named = |(pod, n): (&String, &u64)| (format!("hits of {pod}"), *n);
         return seen.hits.iter().map(named).collect();
     }
+    if token.starts_with("server:") {
+        let value = seen.stats.get(token).copied().unwrap_or(0);
+        return vec![(token.to_owned(), value)];
+    }
     if let Some(stat) = token.strip_prefix("proxy:") {
         let value = seen.stats.get(stat).copied().unwrap_or(0);
         return vec![(stat.to_owned(), value)];

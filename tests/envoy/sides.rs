@@ -62,6 +62,10 @@ fn seen(record: &Record) -> Seen {
     }
     let proxies = record.proxies.iter().filter(|p| p.workload == "lab/client");
     stats.extend(proxies.flat_map(|p| p.stats.clone()));
+    let servers = record.proxies.iter().filter(|p| p.workload != "lab/client");
+    for (stat, value) in servers.flat_map(|p| &p.stats) {
+        *stats.entry(format!("server:{stat}")).or_default() += value;
+    }
     let hits = record.endpoints.iter();
     Seen {
         rows: record.requests.iter().map(row).collect(),
@@ -91,7 +95,7 @@ pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
     certificates::write(folder.path());
     let certificates = folder.path().to_string_lossy();
     let upstreams = Upstreams::start(case);
-    let _sidecars = sidecars::start(case, binary, &certificates);
+    let sidecars = sidecars::start(case, binary, &certificates);
     let envoy = Envoy::start(binary, exported(case, &certificates), case.head.workers);
     let listeners = envoy.listeners();
     play(case, &listeners);
@@ -104,9 +108,13 @@ pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
         ..logged(line, &upstreams.pods)
     });
     let hits = upstreams.hits.iter();
+    let mut stats = envoy.cluster_stats();
+    for (stat, value) in sidecars.iter().flat_map(Envoy::cluster_stats) {
+        *stats.entry(format!("server:{stat}")).or_default() += value;
+    }
     Seen {
         rows: rows.collect(),
-        stats: envoy.cluster_stats(),
+        stats,
         hits: hits
             .map(|(pod, n)| (pod.clone(), n.load(Ordering::SeqCst)))
             .collect(),
