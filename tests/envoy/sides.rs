@@ -107,6 +107,12 @@ pub(crate) fn real(case: &Case, binary: &Path) -> Seen {
         load: only.map_or_else(|| text(line, "load"), ToString::to_string),
         ..logged(line, &upstreams.pods)
     });
+    for proxy in sidecars.iter().chain([&envoy]) {
+        // What connecting costs rests on it: one round trip for TLS 1.3, two before.
+        let old = proxy.admin("/stats?filter=ssl%5C.versions%5C.TLSv1%5C.%5B012%5D");
+        let spoken = old.lines().filter(|line| !line.ends_with(": 0")).count();
+        assert_eq!(spoken, 0, "{}: the mesh speaks TLS 1.3\n{old}", case.name);
+    }
     let hits = upstreams.hits.iter();
     let mut stats = envoy.cluster_stats();
     for (stat, value) in sidecars.iter().flat_map(Envoy::cluster_stats) {
