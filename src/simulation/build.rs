@@ -174,6 +174,13 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The pods of a workload's local cluster, spare ones too, with their places.
+    pub(super) fn peers(&self, workload: WorkloadId, here: &Locality) -> Vec<(u32, Locality)> {
+        let pods = self.snapshot.peers_ever(workload, here).into_iter();
+        pods.map(|pod| (pod.index() as u32, self.snapshot.pods[pod].locality.clone()))
+            .collect()
+    }
+
     /// Worker threads of a workload's proxies. Istio's own default is the CPU limit, 2; one is
     /// simulated where nobody writes anything, and where every core (0) is meant.
     fn workers(&self, workload: WorkloadId) -> u32 {

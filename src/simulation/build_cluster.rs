@@ -203,6 +203,11 @@ fn cluster_plan(
             policy: cluster.locality.clone(),
             here: here.clone(),
             labels,
+            peers: if set.zones.is_some() {
+                builder.peers(client, here)
+            } else {
+                Vec::new()
+            },
         })
     });
     if let Some(source) = &source {

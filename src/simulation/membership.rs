@@ -143,6 +143,13 @@ impl<T: Trail> World<'_, T> {
         );
         let changed = |pod: u32| old[pod as usize] != new[pod as usize];
         if !cluster.hosts.iter().any(|host| changed(host.pod)) {
+            let source = cluster.source.as_deref();
+            let peers = source.map_or(&[][..], |source| &source.peers);
+            if peers.iter().any(|(pod, _)| changed(*pod)) {
+                // Its own kind has changed: no host of the cluster comes or goes.
+                self.adopt_set(now, edge_id, epoch);
+                self.rebuild_view(now, edge_id);
+            }
             return;
         }
         let left: Vec<u32> = (0..)
@@ -186,7 +193,8 @@ impl<T: Trail> World<'_, T> {
             .entry((cluster_id, epoch))
             .or_insert_with(|| {
                 let is_listed = |host: usize| listed[cluster.hosts[host].pod as usize];
-                Arc::new(source.set(&cluster.set, is_listed))
+                let is_peer = |pod: u32| listed[pod as usize];
+                Arc::new(source.set_among(&cluster.set, is_listed, is_peer))
             });
         let mut set = Arc::clone(shared);
         let edge = &mut self.edges[edge_id as usize];

@@ -152,6 +152,8 @@ pub(crate) struct ClusterSource {
     pub(crate) policy: LocalityPolicy,
     pub(crate) here: Locality,
     pub(crate) labels: BTreeMap<Name, Name>,
+    /// Pods of the proxy's own cluster, where routing by zone asks for them: id and place.
+    pub(crate) peers: Vec<(u32, Locality)>,
 }
 
 impl ClusterSource {
@@ -171,5 +173,20 @@ impl ClusterSource {
             }
         }
         full.assigned_as(&assignment)
+    }
+
+    /// The same, with those pods of the proxy's own cluster that are listed.
+    pub(crate) fn set_among(
+        &self,
+        full: &HostSet,
+        listed: impl Fn(usize) -> bool,
+        peers: impl Fn(u32) -> bool,
+    ) -> HostSet {
+        if self.peers.is_empty() {
+            return self.set(full, listed);
+        }
+        let there = self.peers.iter().filter(|(pod, _)| peers(*pod));
+        let full = full.clone().with_peers(there.map(|(_, place)| place));
+        self.set(&full, listed)
     }
 }

@@ -272,6 +272,14 @@ impl Snapshot {
         )
     }
 
+    /// All pods of a workload's local cluster that may ever be in it, in the region of `here`.
+    pub fn peers_ever(&self, workload: WorkloadId, here: &Locality) -> Vec<PodId> {
+        let cluster = self.local_clusters.get(&workload);
+        let pods = cluster.map_or(&[][..], |cluster| &cluster.pods);
+        let near = |pod: &&PodId| self.pods[**pod].locality.region == here.region;
+        pods.iter().filter(near).copied().collect()
+    }
+
     /// The workload `namespace/name`.
     pub fn workload_named(&self, namespace: &str, name: &str) -> Option<WorkloadId> {
         self.workloads

@@ -139,3 +139,96 @@ fn what_cannot_work_is_said() {
     let assumed = &snapshot.assumed;
     assert!(assumed.iter().any(|a| a.contains(missing)), "{assumed:#?}");
 }
+
+/// Three clients in one zone and one in another, as many hosts in each.
+const UNEVEN: &str = "\
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: client, namespace: shop}
+spec: {selector: {app: client}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {replicas: 6, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: client, namespace: shop}
+spec: {replicas: 4, selector: {matchLabels: {app: client}}, template: {metadata: {labels: {app: client}}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: \"{defaultConfig: {proxyMetadata: {ISTIO_META_ENABLE_SELF_DISCOVERY: \\\"true\\\"}}}\"}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web, namespace: shop}
+spec: {host: web, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {minClusterSize: 6}}}}
+---
+apiVersion: towtank/v1alpha1
+kind: Model
+metadata: {name: zones}
+spec:
+  placement: {shop/web: [r/z1, r/z2], shop/client: [r/z1, r/z1, r/z1, r/z2]}
+---
+apiVersion: towtank/v1alpha1
+kind: Scenario
+metadata: {name: zones}
+spec:
+  istioVersion: \"1.31\"
+  duration: 60s
+  load: [{name: l, from: shop/client, url: 'http://web/', rate: 200/s, arrivals: constant}]
+  EVENTS
+";
+
+/// (requests that stayed by their share, requests that left their zone) of the whole run.
+fn zones_of(events: &str) -> (u64, u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.yaml");
+    std::fs::write(&file, UNEVEN.replace("EVENTS", events)).expect("written");
+    let run = crate::program::json(&["run", &file.display().to_string()]);
+    let stat = |name: &str| {
+        let clusters = run["clusters"].as_array().expect("clusters");
+        let all = clusters.iter().filter_map(|c| c["stats"][name].as_u64());
+        all.sum::<u64>()
+    };
+    (
+        stat("lb_zone_routing_sampled"),
+        stat("lb_zone_routing_cross_zone"),
+    )
+}
+
+#[test]
+fn shares_follow_the_proxys_own_kind_when_its_pods_leave() {
+    // 75 % of the proxies and half of the hosts: a third of those requests has to leave.
+    let (stayed, left) = zones_of("");
+    assert_eq!(
+        stayed + left,
+        9_000,
+        "three of four pods send 12,000 requests"
+    );
+    assert!(
+        (2_850..3_150).contains(&left),
+        "{left} of {}",
+        stayed + left
+    );
+    // One client in each zone is left from the thirtieth second on: its zone keeps everything.
+    let gone = "events:
+  - {at: 30s, fail: {pod: shop/client-1}}
+  - {at: 30s, fail: {pod: shop/client-2}}";
+    let (stayed, fewer) = zones_of(gone);
+    assert!(
+        (1_400..1_600).contains(&fewer),
+        "{fewer} of {}",
+        stayed + fewer
+    );
+    let sampled = stayed + fewer;
+    assert!((4_450..4_700).contains(&sampled), "{sampled}");
+}

@@ -152,6 +152,13 @@ impl HostSet {
         self
     }
 
+    /// The same with other pods in the proxy's own cluster; before the assignment that goes with them.
+    #[must_use]
+    pub fn with_peers<'a>(mut self, peers: impl Iterator<Item = &'a Locality>) -> Self {
+        self.zones = self.zones.map(|zones| zones.among(peers));
+        self
+    }
+
     /// True when the client's assignment holds the endpoint.
     pub fn holds(&self, host: u32) -> bool {
         self.hosts[host as usize].priority != u32::MAX

@@ -4,10 +4,8 @@
 //! locality that has as large a share of the upstream's hosts as of the proxies keeps its own
 //! traffic; one with a smaller share keeps that part, and sends the rest where hosts outnumber
 //! proxies. Only priority 0, and only ROUND_ROBIN, LEAST_REQUEST and RANDOM
-//! (`load_balancer_impl.cc`, regenerateLocalityRoutingStructures).
-//!
-//! Not modelled: a local cluster that changes. Pods of the client that come or go during a run
-//! move no share, those of the upstream do.
+//! (`load_balancer_impl.cc`, regenerateLocalityRoutingStructures). Both sides may change: a push
+//! that brings or takes pods of the client moves the shares as one of the upstream's does.
 
 use std::collections::BTreeMap;
 
@@ -117,6 +115,19 @@ impl Zones {
             local: healthy,
         };
         Some(zones.ordered(assignment))
+    }
+
+    /// The same with these pods in the local cluster, all of them healthy.
+    pub(super) fn among<'a>(&self, peers: impl Iterator<Item = &'a Locality>) -> Self {
+        let mut local: BTreeMap<Locality, u32> = BTreeMap::new();
+        for locality in peers {
+            *local.entry(locality.clone()).or_insert(0) += 1;
+        }
+        Self {
+            local,
+            local_panic: false,
+            ..self.clone()
+        }
     }
 
     /// The same under another assignment.
