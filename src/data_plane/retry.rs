@@ -35,6 +35,8 @@ pub enum ResetReason {
     LocalReset,
     /// The per-try idle timeout fired.
     LocalIdleReset,
+    /// The cluster's `max_stream_duration` was over.
+    MaxStreamDuration,
     /// A circuit breaker refused.
     Overflow,
 }
@@ -51,6 +53,7 @@ impl ResetReason {
             Self::RemoteRefusedStream => (503, Flags::UR, Details::RemoteRefusedStream),
             Self::LocalReset => (504, Flags::UT, Details::PerTryTimeout),
             Self::LocalIdleReset => (504, Flags::UT, Details::PerTryIdleTimeout),
+            Self::MaxStreamDuration => (504, Flags::UMSDR, Details::UpstreamMaxStreamDuration),
             Self::Overflow => (503, Flags::UO, Details::Overflow),
         }
     }

@@ -335,6 +335,8 @@ pub enum Timer {
     PerTry,
     /// Of the silence of one try.
     PerTryIdle,
+    /// Of one try, as its cluster says.
+    TryDuration,
     /// Of all tries.
     Route,
     /// Of the silence of the stream.

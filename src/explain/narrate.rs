@@ -389,6 +389,9 @@ impl Teller<'_> {
         match which {
             Timer::PerTry => format!("the try took longer than perTryTimeout {after}"),
             Timer::PerTryIdle => format!("the try said nothing for per_try_idle_timeout {after}"),
+            Timer::TryDuration => {
+                format!("the try took longer than the cluster's max_stream_duration {after}")
+            }
             Timer::Route => format!(
                 "the request took longer than the route's timeout {after}{}",
                 self.forward()

@@ -240,6 +240,9 @@ fn http_options(pool: &PoolSettings, upstream: Upstream) -> Value {
     if pool.max_requests_per_connection > 0 {
         common["max_requests_per_connection"] = json!(pool.max_requests_per_connection);
     }
+    if let Some(length) = pool.max_stream_duration {
+        common["max_stream_duration"] = json!(duration(length));
+    }
     if let Some(age) = pool.max_connection_duration {
         common["max_connection_duration"] = json!(duration(age));
     }

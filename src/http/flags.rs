@@ -134,6 +134,8 @@ pub enum Details {
     PerTryTimeout,
     /// A per-try idle timeout fired and was not retried.
     PerTryIdleTimeout,
+    /// The try took longer than its cluster allows.
+    UpstreamMaxStreamDuration,
     /// Nothing moved on the stream for too long.
     StreamIdleTimeout,
     /// The stream lasted too long.
@@ -181,6 +183,7 @@ impl Details {
             Self::ResponseTimeout => "response_timeout",
             Self::PerTryTimeout => "upstream_per_try_timeout",
             Self::PerTryIdleTimeout => "upstream_per_try_idle_timeout",
+            Self::UpstreamMaxStreamDuration => "upstream_max_stream_duration_reached",
             Self::StreamIdleTimeout => "stream_idle_timeout",
             Self::MaxDurationTimeout => "max_duration_timeout",
             Self::Overflow => "upstream_reset_before_response_started{overflow}",

@@ -134,6 +134,8 @@ stats! {
     InternalRq = "internal.upstream_rq_completed";
     /// Tries ended by their own idle timeout.
     RqPerTryIdleTimeout = "upstream_rq_per_try_idle_timeout";
+    /// Tries ended by the cluster's `max_stream_duration`.
+    RqMaxDurationReached = "upstream_rq_max_duration_reached";
     /// Back-offs that an answer asked for.
     RqRetryBackoffRatelimited = "upstream_rq_retry_backoff_ratelimited";
     /// Requests refused by `max_connection_pools`.
@@ -194,6 +196,7 @@ impl Stat {
     /// Statistics of features that istiod does not switch on: not shown where nothing was counted.
     pub const RARE: &'static [Self] = &[
         Self::RqPerTryIdleTimeout,
+        Self::RqMaxDurationReached,
         Self::RqRetryBackoffRatelimited,
         Self::CxPoolOverflow,
         Self::CxPoolOpen,

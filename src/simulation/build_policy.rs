@@ -1,6 +1,6 @@
 //! Timers and retries of a kind of request: its route's, with what the request itself may ask for.
 
-use super::plan::Rare;
+use super::plan::{Rare, TryLimit};
 use super::resolve::RequestClass;
 use crate::data_plane::envoy_headers::{self, Asked};
 use crate::data_plane::header_match::HeaderRules;
@@ -13,7 +13,7 @@ use crate::xds::route::{Forward, RetryPolicy};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Policy {
     pub(super) timeout: Option<SimDuration>,
-    /// The shorter one of the two per-try timeouts.
+    /// The shortest limit of a try.
     pub(super) per_try_timeout: Option<SimDuration>,
     pub(super) retry: Option<Box<RetryPolicy>>,
     pub(super) rare: Option<Box<Rare>>,
@@ -21,7 +21,13 @@ pub(super) struct Policy {
 
 impl Policy {
     /// Of a forwarded request, as its proxy received it.
-    pub(super) fn of(forward: &Forward, hcm: &HttpConnectionManager, class: &RequestClass) -> Self {
+    /// `stream`: the `max_stream_duration` of its clusters.
+    pub(super) fn of(
+        forward: &Forward,
+        hcm: &HttpConnectionManager,
+        class: &RequestClass,
+        stream: Option<SimDuration>,
+    ) -> Self {
         let mut forward = forward.clone();
         let headers = &class.headers;
         let mut alt_response = false;
@@ -45,19 +51,27 @@ impl Policy {
         let idle = retry
             .and_then(|r| r.per_try_idle_timeout)
             .filter(|t| !t.is_zero());
-        let per_try_idle = idle.is_some_and(|i| timeouts.per_try.is_none_or(|t| i < t));
+        let limits = [
+            (TryLimit::PerTry, timeouts.per_try),
+            (TryLimit::PerTryIdle, idle),
+            (TryLimit::Stream, stream),
+        ];
+        let limits = limits
+            .iter()
+            .filter_map(|(which, t)| t.map(|t| (t, *which)));
+        let limit = limits.min_by_key(|(t, _)| *t);
         let rare = Rare {
             grpc: caller.grpc,
             retriable: HeaderRules::new(retry.map_or(&[][..], |r| &r.retriable_headers)),
             hedges: forward.hedge_on_per_try_timeout && timeouts.per_try.is_some(),
-            per_try_idle,
+            try_limit: limit.map_or(TryLimit::PerTry, |(_, which)| which),
             stream: StreamLimit::of(hcm, Some(&forward), &caller),
             alt_response,
             tcp: false,
         };
         Self {
             timeout: timeouts.route,
-            per_try_timeout: if per_try_idle { idle } else { timeouts.per_try },
+            per_try_timeout: limit.map(|(t, _)| t),
             retry: forward.retry.map(Box::new),
             rare: rare.boxed(),
         }
@@ -91,7 +105,7 @@ impl Rare {
     fn boxed(self) -> Option<Box<Self>> {
         let any = self.grpc
             || self.hedges
-            || self.per_try_idle
+            || self.try_limit != TryLimit::PerTry
             || self.alt_response
             || self.stream.is_some()
             || !self.retriable.is_empty();

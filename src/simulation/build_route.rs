@@ -21,7 +21,7 @@ use crate::data_plane::{NoTrail, envoy_headers};
 use crate::http::{Details, Flags, Headers};
 use crate::units::{Origin, SimDuration};
 use crate::xds::listener::HttpConnectionManager;
-use crate::xds::route::{Action, HashPolicy, Route, WeightedCluster};
+use crate::xds::route::{Action, Forward, HashPolicy, Route, WeightedCluster};
 use crate::xds::snapshot::RouteConfigId;
 use crate::xds::{Name, ProxyKind, ProxyTables, WorkloadId};
 
@@ -193,7 +193,8 @@ impl Routes {
             Action::Direct(direct) => return self.direct(sender, (route, hcm), direct.status),
             Action::Unusable => return self.local(sender, 404, Flags::NR, Details::RouteNotFound),
         };
-        let policy = Policy::of(forward, hcm, sender.class);
+        let stream = self.stream_limit(builder, sender, forward);
+        let policy = Policy::of(forward, hcm, sender.class, stream);
         // Obeyed or not, `x-envoy-*` of the client never goes further.
         let mut class = sender.class.clone();
         envoy_headers::remove(&mut class.headers);
@@ -250,6 +251,36 @@ impl Routes {
             action: forward_action(clusters),
             ..placeholder()
         }
+    }
+
+    /// The `max_stream_duration` of a route's clusters. One timer is kept per route: where clusters
+    /// differ the shortest holds for all, and that is said.
+    fn stream_limit(
+        &self,
+        builder: &mut Builder<'_>,
+        sender: &Sender<'_>,
+        forward: &Forward,
+    ) -> Option<SimDuration> {
+        let snapshot = builder.snapshot;
+        let workload = &snapshot.workloads[WorkloadId::new(sender.app as usize)];
+        let tables = &snapshot.tables[workload.tables?];
+        let clusters = forward.clusters.iter();
+        let limits: Vec<Option<SimDuration>> = clusters
+            .filter_map(|c| snapshot.cluster_named(tables, &c.name))
+            .map(|id| snapshot.clusters[id].pool.max_stream_duration)
+            .collect();
+        let shortest = limits.iter().flatten().min().copied();
+        if limits.iter().any(|limit| *limit != shortest) {
+            let warning = format!(
+                "the clusters of a route of {} differ in `max_stream_duration`: the shortest, {}, is simulated for all of them",
+                workload.full_name(),
+                shortest.unwrap_or_default()
+            );
+            if !builder.warnings.contains(&warning) {
+                builder.warnings.push(warning);
+            }
+        }
+        shortest
     }
 
     /// A redirect or direct response; the fault filter comes before it.

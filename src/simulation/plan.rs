@@ -399,6 +399,18 @@ pub(crate) struct RoutePlan {
     pub(crate) several_targets: bool,
 }
 
+/// What ends a try that takes too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TryLimit {
+    /// `per_try_timeout`.
+    #[default]
+    PerTry,
+    /// `per_try_idle_timeout`.
+    PerTryIdle,
+    /// The cluster's `max_stream_duration`.
+    Stream,
+}
+
 /// What few routes have, apart from what every request looks at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rare {
@@ -408,8 +420,8 @@ pub(crate) struct Rare {
     pub(crate) retriable: HeaderRules,
     /// Per-try timeouts start another try instead of ending one.
     pub(crate) hedges: bool,
-    /// The shorter one of the two per-try timeouts is the idle one.
-    pub(crate) per_try_idle: bool,
+    /// Which of a try's limits is the shortest.
+    pub(crate) try_limit: TryLimit,
     /// A limit of the connection manager.
     pub(crate) stream: Option<StreamLimit>,
     /// Timeouts answer 204.

@@ -2,7 +2,7 @@
 
 use super::attempt::StreamEnd;
 use super::event::Event;
-use super::plan::NIL;
+use super::plan::{NIL, TryLimit};
 use super::world::{Fate, State, World};
 use crate::data_plane::outlier_detection::TryResult;
 use crate::data_plane::retry::{ResetReason, TryOutcome};
@@ -33,26 +33,32 @@ impl<T: Trail> World<'_, T> {
         let route = &plan.routes[call.route as usize];
         let after = route.per_try_timeout.unwrap_or_default();
         let rare = route.rare.as_deref();
-        let idle = rare.is_some_and(|r| r.per_try_idle);
-        let (which, stat, reason) = if idle {
-            let stat = Stat::RqPerTryIdleTimeout;
-            (Timer::PerTryIdle, stat, ResetReason::LocalIdleReset)
-        } else {
-            (
-                Timer::PerTry,
-                Stat::RqPerTryTimeout,
-                ResetReason::LocalReset,
-            )
+        let limit = rare.map_or(TryLimit::PerTry, |r| r.try_limit);
+        let (which, stat, reason) = match limit {
+            TryLimit::PerTry => {
+                let stat = Stat::RqPerTryTimeout;
+                (Timer::PerTry, stat, ResetReason::LocalReset)
+            }
+            TryLimit::PerTryIdle => {
+                let stat = Stat::RqPerTryIdleTimeout;
+                (Timer::PerTryIdle, stat, ResetReason::LocalIdleReset)
+            }
+            TryLimit::Stream => {
+                let stat = Stat::RqMaxDurationReached;
+                (Timer::TryDuration, stat, ResetReason::MaxStreamDuration)
+            }
         };
         self.note(id, || Reason::Timeout { which, after });
-        if !idle && rare.is_some_and(|r| r.hedges) {
+        if limit == TryLimit::PerTry && rare.is_some_and(|r| r.hedges) {
             self.on_soft_timeout(now, id, queue);
             return;
         }
         let slot = self.edges[edge as usize].slot;
         self.record.slots[slot as usize].stats.inc(stat);
         self.abandon_attempt(now, id, queue);
-        self.on_try_result(now, edge, host, TryResult::Timeout, queue);
+        if limit != TryLimit::Stream {
+            self.on_try_result(now, edge, host, TryResult::Timeout, queue);
+        }
         self.end_try(now, id, TryOutcome::Reset(reason), queue);
     }
 

@@ -229,6 +229,8 @@ pub struct PoolSettings {
     pub idle_timeout: SimDuration,
     /// Greatest age of a connection.
     pub max_connection_duration: Option<SimDuration>,
+    /// Greatest length of a try (`common_http_protocol_options.max_stream_duration`).
+    pub max_stream_duration: Option<SimDuration>,
     /// HTTP/2 streams per connection (Envoy 1024).
     pub max_concurrent_streams: u32,
 }
@@ -240,6 +242,7 @@ impl Default for PoolSettings {
             max_requests_per_connection: 0,
             idle_timeout: SimDuration::from_secs(3600),
             max_connection_duration: None,
+            max_stream_duration: None,
             max_concurrent_streams: 1024,
         }
     }

@@ -353,6 +353,8 @@ pub struct HttpOptions {
     pub idle_timeout: Option<SimDuration>,
     /// `common_http_protocol_options.max_connection_duration`.
     pub max_connection_duration: Option<SimDuration>,
+    /// `common_http_protocol_options.max_stream_duration`.
+    pub max_stream_duration: Option<SimDuration>,
     /// `common_http_protocol_options.max_requests_per_connection`.
     pub max_requests_per_connection: Option<u32>,
     /// `http2_protocol_options.max_concurrent_streams`.

@@ -164,6 +164,7 @@ fn http_options(cluster: &mut Cluster, options: &HttpOptions) {
             None => default.idle_timeout,
         },
         max_connection_duration: options.max_connection_duration,
+        max_stream_duration: options.max_stream_duration.filter(|t| !t.is_zero()),
         max_requests_per_connection: options.max_requests_per_connection.unwrap_or(0),
         max_concurrent_streams: (options.max_concurrent_streams)
             .unwrap_or(default.max_concurrent_streams),

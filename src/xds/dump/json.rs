@@ -210,6 +210,7 @@ impl Json<'_> {
             "connect_timeout": c.pool.connect_timeout.to_string(),
             "idle_timeout": c.pool.idle_timeout.to_string(),
             "max_requests_per_connection": c.pool.max_requests_per_connection,
+            "max_stream_duration": c.pool.max_stream_duration.map(|t| t.to_string()),
             "max_connection_duration": c.pool.max_connection_duration.map(|t| t.to_string()),
             "max_concurrent_streams": c.pool.max_concurrent_streams,
             "outlier_detection": c.outlier.as_ref().map(|o| json!({

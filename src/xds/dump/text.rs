@@ -238,6 +238,9 @@ impl Text<'_> {
                 p.max_requests_per_connection
             );
         }
+        if let Some(length) = p.max_stream_duration {
+            let _ = write!(text, ", max_stream_duration {length}");
+        }
         if let Some(age) = p.max_connection_duration {
             let _ = write!(text, ", age {age}");
         }

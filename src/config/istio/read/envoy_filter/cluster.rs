@@ -287,6 +287,7 @@ fn http_options(m: &Message<'_>) -> HttpOptions {
     m.message("common_http_protocol_options", |m| {
         options.idle_timeout = m.duration("idle_timeout");
         options.max_connection_duration = m.duration("max_connection_duration");
+        options.max_stream_duration = m.duration("max_stream_duration");
         options.max_requests_per_connection = m.number("max_requests_per_connection");
     });
     m.message("explicit_http_config", |m| {
