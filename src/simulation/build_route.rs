@@ -6,22 +6,20 @@
 
 use std::collections::BTreeMap;
 
-use super::build::{Builder, DRAWN};
+use super::build::Builder;
 use super::build_cluster::Slots;
+use super::build_hash::hash_parts;
 use super::build_policy::Policy;
 use super::filter_plan::{FilterPlans, FilterSteps, Manager};
-use super::plan::{
-    ActionPlan, Guard, HashPart, InboundPlan, MirrorPlan, NIL, RoutePlan, Row, WeightedPlan,
-};
+use super::plan::{ActionPlan, Guard, InboundPlan, MirrorPlan, NIL, RoutePlan, Row, WeightedPlan};
 use super::resolve::{RequestClass, Resolved};
-use crate::data_plane::hash_policy::{Downstream, request_hash};
 use crate::data_plane::mutate::upstream_request;
 use crate::data_plane::retry::passes_success;
 use crate::data_plane::{NoTrail, envoy_headers};
-use crate::http::{Details, Flags, Headers};
+use crate::http::{Details, Flags};
 use crate::units::{Origin, SimDuration};
 use crate::xds::listener::HttpConnectionManager;
-use crate::xds::route::{Action, Forward, HashPolicy, Route, WeightedCluster};
+use crate::xds::route::{Action, Forward, Route, WeightedCluster};
 use crate::xds::snapshot::RouteConfigId;
 use crate::xds::{Name, ProxyKind, ProxyTables, WorkloadId};
 
@@ -193,7 +191,7 @@ impl Routes {
             Action::Direct(direct) => return self.direct(sender, (route, hcm), direct.status),
             Action::Unusable => return self.local(sender, 404, Flags::NR, Details::RouteNotFound),
         };
-        let stream = self.stream_limit(builder, sender, forward);
+        let stream = stream_limit(builder, sender, forward);
         let policy = Policy::of(forward, hcm, sender.class, stream);
         // Obeyed or not, `x-envoy-*` of the client never goes further.
         let mut class = sender.class.clone();
@@ -251,36 +249,6 @@ impl Routes {
             action: forward_action(clusters),
             ..placeholder()
         }
-    }
-
-    /// The `max_stream_duration` of a route's clusters. One timer is kept per route: where clusters
-    /// differ the shortest holds for all, and that is said.
-    fn stream_limit(
-        &self,
-        builder: &mut Builder<'_>,
-        sender: &Sender<'_>,
-        forward: &Forward,
-    ) -> Option<SimDuration> {
-        let snapshot = builder.snapshot;
-        let workload = &snapshot.workloads[WorkloadId::new(sender.app as usize)];
-        let tables = &snapshot.tables[workload.tables?];
-        let clusters = forward.clusters.iter();
-        let limits: Vec<Option<SimDuration>> = clusters
-            .filter_map(|c| snapshot.cluster_named(tables, &c.name))
-            .map(|id| snapshot.clusters[id].pool.max_stream_duration)
-            .collect();
-        let shortest = limits.iter().flatten().min().copied();
-        if limits.iter().any(|limit| *limit != shortest) {
-            let warning = format!(
-                "the clusters of a route of {} differ in `max_stream_duration`: the shortest, {}, is simulated for all of them",
-                workload.full_name(),
-                shortest.unwrap_or_default()
-            );
-            if !builder.warnings.contains(&warning) {
-                builder.warnings.push(warning);
-            }
-        }
-        shortest
     }
 
     /// A redirect or direct response; the fault filter comes before it.
@@ -381,6 +349,35 @@ impl Routes {
     }
 }
 
+/// The `max_stream_duration` of a route's clusters. One timer is kept per route: where clusters
+/// differ the shortest holds for all, and that is said.
+fn stream_limit(
+    builder: &mut Builder<'_>,
+    sender: &Sender<'_>,
+    forward: &Forward,
+) -> Option<SimDuration> {
+    let snapshot = builder.snapshot;
+    let workload = &snapshot.workloads[WorkloadId::new(sender.app as usize)];
+    let tables = &snapshot.tables[workload.tables?];
+    let clusters = forward.clusters.iter();
+    let limits: Vec<Option<SimDuration>> = clusters
+        .filter_map(|c| snapshot.cluster_named(tables, &c.name))
+        .map(|id| snapshot.clusters[id].pool.max_stream_duration)
+        .collect();
+    let shortest = limits.iter().flatten().min().copied();
+    if limits.iter().any(|limit| *limit != shortest) {
+        let warning = format!(
+            "the clusters of a route of {} differ in `max_stream_duration`: the shortest, {}, is simulated for all of them",
+            workload.full_name(),
+            shortest.unwrap_or_default()
+        );
+        if !builder.warnings.contains(&warning) {
+            builder.warnings.push(warning);
+        }
+    }
+    shortest
+}
+
 /// Prefix of a connection manager's statistics.
 fn manager_prefix(tables: &ProxyTables, listener: &str) -> String {
     let direction = match tables.kind {
@@ -418,39 +415,4 @@ pub(super) fn placeholder() -> RoutePlan {
         several_targets: false,
         success_passes: true,
     }
-}
-
-/// Evaluates what can be known of the hash beforehand; drawn headers and client addresses stay
-/// open. A cookie that the proxy would generate differs per connection of the application; here
-/// all of a pod's connections count as one.
-fn hash_parts(policies: &[HashPolicy], sent: &RequestClass) -> Vec<HashPart> {
-    let nobody = Downstream {
-        remote_ip: "",
-        remote_address: "",
-        local_address: "",
-    };
-    let mut parts = Vec::new();
-    for policy in policies {
-        match policy {
-            HashPolicy::SourceIp => parts.push(HashPart::SourceIp),
-            HashPolicy::Header(name) if sent.headers.get(name) == Some(DRAWN) => {
-                parts.push(HashPart::Drawn);
-            }
-            HashPolicy::Cookie {
-                name, ttl: Some(_), ..
-            } if !has_cookie(&sent.headers, name) => parts.push(HashPart::SourceIp),
-            other => parts.extend(
-                request_hash(std::slice::from_ref(other), &sent.view(), &nobody)
-                    .map(HashPart::Fixed),
-            ),
-        }
-    }
-    parts
-}
-
-fn has_cookie(headers: &Headers, name: &str) -> bool {
-    headers
-        .all("cookie")
-        .flat_map(|line| line.split(';'))
-        .any(|c| c.trim().split('=').next() == Some(name))
 }

@@ -7,6 +7,7 @@ mod build;
 mod build_app;
 mod build_cluster;
 mod build_events;
+mod build_hash;
 mod build_load;
 mod build_policy;
 mod build_route;

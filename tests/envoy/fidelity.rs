@@ -277,8 +277,9 @@ const INTRODUCTION: &str = "\
 
 The same manifests, applications and load through Envoy 1.40 on loopback and through towtank. Both columns come from
 one description, a file in `tests/envoy/cases/`; Envoy runs the bootstrap that `towtank export envoy` writes, with one worker
-where a case does not say more. Where the server has a sidecar, a second Envoy is it. What a handshake costs in round trips
-cannot be seen on loopback.
+where a case does not say more. Where the server has a sidecar, a second Envoy is it. Round trips
+cannot be timed on loopback; that every handshake in the mesh is one of TLS 1.3, which takes one, is looked at in every live run.
+What neither a manifest nor the Model can cause is not played: a server that sends GOAWAY or changes its SETTINGS.
 What is exact is counted and must be the same in every repeat; what is a matter of chance is compared as means (t test,
 99 %) over at least five real repeats and twenty seeds. Times have a margin on top: the millisecond that Envoy's timers have,
 and what an answer without any work took.

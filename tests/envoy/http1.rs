@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
+use crate::tls::{self, TlsStream};
+
 /// Largest head or body that is read.
 const BYTES_MAX: usize = 1 << 20;
 
@@ -33,17 +35,43 @@ impl Message {
     }
 }
 
+/// Bytes as they are, or under TLS.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
 /// One end of a connection.
 pub(crate) struct Connection {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Stream>,
 }
 
 impl Connection {
     pub(crate) fn new(stream: TcpStream) -> Self {
         let _ = stream.set_nodelay(true);
         Self {
-            reader: BufReader::new(stream),
+            reader: BufReader::new(Stream::Plain(stream)),
         }
+    }
+
+    /// The same under TLS, asking for a name.
+    pub(crate) fn secured(self, name: &str) -> io::Result<Self> {
+        let stream = match self.reader.into_inner() {
+            Stream::Plain(stream) => tls::ask_for(name, stream)?,
+            Stream::Tls(_) => return Err(io::Error::other("it is secured already")),
+        };
+        Ok(Self {
+            reader: BufReader::new(Stream::Tls(Box::new(stream))),
+        })
     }
 
     pub(crate) fn connect(to: SocketAddr, patience: Duration) -> io::Result<Self> {
@@ -65,11 +93,17 @@ impl Connection {
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.reader.get_mut().write_all(bytes)
+        match self.reader.get_mut() {
+            Stream::Plain(stream) => stream.write_all(bytes),
+            Stream::Tls(stream) => stream.write_all(bytes),
+        }
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
-        self.reader.get_ref()
+        match self.reader.get_ref() {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => &stream.sock,
+        }
     }
 
     /// The next message; `None` when the other side has closed in between.

@@ -23,6 +23,8 @@ struct Client {
     timeout: Option<Duration>,
     /// Every request has a connection of its own.
     tcp: bool,
+    /// The name to ask for under TLS.
+    name: Option<String>,
 }
 
 /// Plays one load; the thread ends when every request was answered.
@@ -33,6 +35,7 @@ pub(crate) fn play(load: &Load, from: IpAddr, to: SocketAddr, tcp: bool) -> Join
         text: request_text(load),
         timeout: load.timeout.map(|t| Duration::from_nanos(t.ns())),
         tcp,
+        name: (&*load.url.scheme == "https").then(|| load.url.host.to_string()),
     });
     match &load.style {
         LoadStyle::Closed {
@@ -134,10 +137,15 @@ fn join_all(threads: Vec<JoinHandle<()>>) -> JoinHandle<()> {
 impl Client {
     /// One request; hands the connection back when it can be used again.
     fn send(&self, connection: Option<Connection>) -> Option<Connection> {
-        let mut connection = match connection {
-            Some(connection) => connection,
-            None => Connection::connect_from(self.from, self.to, PATIENCE)
-                .expect("Envoy accepts connections"),
+        let mut connection = if let Some(connection) = connection {
+            connection
+        } else {
+            let plain = Connection::connect_from(self.from, self.to, PATIENCE)
+                .expect("Envoy accepts connections");
+            match &self.name {
+                Some(name) => plain.secured(name).expect("a name"),
+                None => plain,
+            }
         };
         let patience = self.timeout.unwrap_or(PATIENCE);
         let _ = connection.stream().set_read_timeout(Some(patience));

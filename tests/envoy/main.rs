@@ -25,6 +25,7 @@ mod load;
 mod routing;
 mod sidecars;
 mod sides;
+mod tls;
 mod upstream;
 
 use std::sync::{Mutex, MutexGuard};
