@@ -1,6 +1,7 @@
 //! From texts to a mesh: loading, then our own kinds with the files beside them.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ pub(super) struct Options {
     pub(super) version: Option<IstioVersion>,
     /// `--set`.
     pub(super) edits: Vec<Edit>,
+    /// Where files are that go by another name here.
+    pub(super) on_disk: BTreeMap<String, PathBuf>,
 }
 
 /// Everything that was read and decoded.
@@ -44,6 +47,7 @@ pub(super) fn decode(sources: &[Source], options: &Options) -> Decoded {
 
 /// Decodes what was made of texts.
 pub(super) fn decode_parsed(parsed: &Parsed, sources: &[Source], options: &Options) -> Decoded {
+    let on_disk = &options.on_disk;
     let options = LoadOptions {
         default_namespace: options.namespace.as_deref().unwrap_or("default").into(),
         version: options.version.unwrap_or_default(),
@@ -59,7 +63,7 @@ pub(super) fn decode_parsed(parsed: &Parsed, sources: &[Source], options: &Optio
     for object in &loaded.models {
         let id = register(&mut decoded.config.origins, object);
         let files = |name: &str| {
-            let text = beside(object, name)?;
+            let text = beside(object, name, on_disk)?;
             texts.borrow_mut().push((name.to_owned(), text.clone()));
             Ok(text)
         };
@@ -70,7 +74,7 @@ pub(super) fn decode_parsed(parsed: &Parsed, sources: &[Source], options: &Optio
     for object in &loaded.scenarios {
         let id = register(&mut decoded.config.origins, object);
         let files = |name: &str| {
-            let text = beside(object, name)?;
+            let text = beside(object, name, on_disk)?;
             texts.borrow_mut().push((name.to_owned(), text.clone()));
             Ok(text)
         };
@@ -95,9 +99,16 @@ pub(super) fn decode_parsed(parsed: &Parsed, sources: &[Source], options: &Optio
 }
 
 /// A file beside the one that names it.
-fn beside(object: &Object, name: &str) -> Result<String, String> {
+fn beside(
+    object: &Object,
+    name: &str,
+    on_disk: &BTreeMap<String, PathBuf>,
+) -> Result<String, String> {
     let place = object.place();
-    let folder = Path::new(&*place.file)
+    let named = Path::new(&*place.file);
+    let folder = on_disk
+        .get(&*place.file)
+        .map_or(named, PathBuf::as_path)
         .parent()
         .unwrap_or(Path::new(""))
         .to_owned();

@@ -17,6 +17,8 @@ pub enum ExitCode {
     Expectation = 5,
     /// Nothing that is expected is broken, but something is undecided.
     Undecided = 6,
+    /// `diff --exit-code`: something differs.
+    Different = 7,
     /// Interrupted: what was simulated so far was reported. 128 + SIGINT, as shells count.
     Interrupted = 130,
 }

@@ -190,6 +190,12 @@ pub(super) fn find_scenario(path: &Path) -> Result<PathBuf, String> {
     }
 }
 
+/// The file with the only Scenario of a folder, or a file that holds one; `None` without.
+pub(super) fn scenario_in(path: &Path) -> Option<PathBuf> {
+    let file = find_scenario(path).ok()?;
+    (file != Path::new("-") && looks_like_scenario(&file)).then_some(file)
+}
+
 /// A cheap look for `kind: Scenario`; the real reader decides afterwards.
 fn looks_like_scenario(file: &Path) -> bool {
     let mut text = String::new();

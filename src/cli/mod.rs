@@ -15,10 +15,12 @@ pub mod args;
 mod bench;
 mod client;
 mod decode;
+mod diff;
 mod doubt;
 pub mod exit_code;
 mod explain;
 mod export;
+mod git;
 mod input;
 mod inspect;
 mod interrupt;
@@ -26,6 +28,7 @@ mod merge;
 mod names;
 mod output;
 mod pipeline;
+mod side;
 mod sweep;
 mod sweep_file;
 mod traffic;
@@ -62,6 +65,7 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Curl(args) => traffic::curl(args, console),
         Command::Load(args) => traffic::load(args, console),
         Command::Explain(args) => explain::explain(args, console),
+        Command::Diff(args) => diff::diff(args, console),
         Command::Sweep(args) => sweep::sweep(args, console),
         Command::Merge(args) => merge::merge(args, console),
         Command::ProxyConfig(args) => inspect::proxy_config(args, console),

@@ -104,6 +104,7 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, Failure> {
             namespace: inputs.namespace.map(str::to_owned),
             version,
             edits: inputs.args.set.clone(),
+            ..decode::Options::default()
         },
         force: inputs.args.force,
         tolerant: inputs.tolerant,
@@ -111,13 +112,16 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, Failure> {
 }
 
 /// What a Scenario document says about other files.
-struct ScenarioPaths {
-    paths: Vec<PathBuf>,
+pub(super) struct ScenarioPaths {
+    /// Manifests and the Model.
+    pub(super) paths: Vec<PathBuf>,
+    /// The Model alone.
+    pub(super) model: Option<PathBuf>,
     version: Option<IstioVersion>,
 }
 
 /// Reads the scenario's own file first, because it names the others.
-fn read_scenario(
+pub(super) fn read_scenario(
     file: &Path,
     edits: &[Edit],
     reader: &mut Reader,
@@ -156,11 +160,24 @@ fn read_scenario(
         .transpose();
     Ok(ScenarioPaths {
         paths: written.map(|path| folder.join(&**path)).collect(),
+        model: scenario.model.as_ref().map(|path| folder.join(&**path)),
         version: version.map_err(Failure::Usage)?,
     })
 }
 
 impl Gathered {
+    /// Texts that were read in another way.
+    pub(super) fn new(reader: Reader, options: decode::Options, force: bool) -> Self {
+        Self {
+            parsed: load::parse(&reader.sources),
+            sources: reader.sources.into(),
+            problems: reader.problems,
+            options,
+            force,
+            tolerant: false,
+        }
+    }
+
     /// Decodes and judges, with more values set after those of `--set`.
     pub(super) fn mesh(&self, more: &[Edit], console: Console) -> Result<Mesh, Failure> {
         let mut options = self.options.clone();
@@ -336,13 +353,8 @@ impl Mesh {
             .map_err(|diagnostics| self.texts.refuse(&diagnostics))
     }
 
-    /// Runs a scenario.
-    pub(super) fn run(
-        &self,
-        scenario: &Scenario,
-        how: &How,
-        console: Console,
-    ) -> Result<Run, Failure> {
+    /// Tables and plan of a scenario that names nothing unknown.
+    pub(super) fn prepare(&self, scenario: &Scenario) -> Result<(Snapshot, Plan), Failure> {
         let snapshot = self.compile_for(scenario);
         let plan = simulation::prepare(&snapshot, &self.model, scenario)
             .map_err(|diagnostics| self.texts.refuse(&diagnostics))?;
@@ -352,9 +364,21 @@ impl Mesh {
             verdict::CODES,
             &self.config.origins,
         );
-        if !unknown.is_empty() {
-            return Err(self.texts.refuse(&unknown));
+        if unknown.is_empty() {
+            Ok((snapshot, plan))
+        } else {
+            Err(self.texts.refuse(&unknown))
         }
+    }
+
+    /// Runs a scenario.
+    pub(super) fn run(
+        &self,
+        scenario: &Scenario,
+        how: &How,
+        console: Console,
+    ) -> Result<Run, Failure> {
+        let (snapshot, plan) = self.prepare(scenario)?;
         let progress = console.progress();
         let control = Control {
             interrupted: interrupt::watch(),
@@ -364,6 +388,7 @@ impl Mesh {
         let expected = Expected {
             expectations: &scenario.expect,
             origins: &self.config.origins,
+            snapshot: &snapshot,
         };
         let mut record = replicate_expecting(
             &plan,

@@ -15,15 +15,27 @@ use crate::observe::record::{
 };
 use crate::observe::{Histogram, Interval};
 use crate::units::{Origins, SimDuration};
+use crate::verdict;
+use crate::xds::Snapshot;
 
 /// The value of every figure in one replication; `None` where nothing was counted.
 pub type Values = Vec<Option<f64>>;
 
-/// Takes the figures of one replication's record, in the order of the expectations.
-pub fn measure(expectations: &[Expectation], record: &Record) -> Values {
+/// Takes the figures of one replication's record, in the order of the expectations. Of a finding
+/// that is not to be there, the figure is 1 where it is.
+pub fn measure(expectations: &[Expectation], record: &Record, snapshot: &Snapshot) -> Values {
+    let asks = |e: &Expectation| matches!(e.assertion, Assertion::NoFinding(_));
+    let findings = if expectations.iter().any(asks) {
+        verdict::judge(record, snapshot)
+    } else {
+        Vec::new()
+    };
     let of = |expectation: &Expectation| match &expectation.assertion {
         Assertion::Compare { figure, .. } => value(figure, record),
-        Assertion::NoFinding(_) => None,
+        Assertion::NoFinding(code) => {
+            let is_there = findings.iter().any(|finding| finding.code == &**code);
+            Some(if is_there { 1.0 } else { 0.0 })
+        }
     };
     expectations.iter().map(of).collect()
 }
@@ -47,8 +59,16 @@ pub fn judge(
             why: None,
         };
         match &expectation.assertion {
-            // Findings are made of the merged record; see `settle_findings`.
-            Assertion::NoFinding(_) => {}
+            // Those of all replications together come last; see `settle_findings`.
+            Assertion::NoFinding(_) => {
+                let has = |values: &&Values| values[index].is_some_and(|there| there > 0.0);
+                let found = replications.iter().filter(has).count();
+                if found > 0 {
+                    record.verdict = Verdict::Fail;
+                    let all = replications.len();
+                    record.why = (all > 1).then(|| format!("in {found} of {all} replications"));
+                }
+            }
             Assertion::Compare {
                 figure,
                 relation,
@@ -81,12 +101,15 @@ pub fn settle_findings(expectations: &[Expectation], record: &mut Record) {
             .findings
             .iter()
             .find(|finding| finding.code == &**code);
-        judged.verdict = if found.is_some() {
-            Verdict::Fail
-        } else {
-            Verdict::Pass
-        };
-        judged.why = found.map(|finding| finding.what.clone());
+        match (found, judged.verdict) {
+            (Some(finding), _) => {
+                let count = judged.why.take().map(|why| format!(" ({why})"));
+                judged.verdict = Verdict::Fail;
+                judged.why = Some(finding.what.clone() + &count.unwrap_or_default());
+            }
+            (None, Verdict::Fail) => {}
+            (None, _) => judged.verdict = Verdict::Pass,
+        }
     }
 }
 
@@ -245,7 +268,7 @@ impl Calls {
 }
 
 /// Answers with 5xx, with a gRPC status other than OK, or none.
-fn failed(statuses: &std::collections::BTreeMap<String, u64>) -> u64 {
+pub(super) fn failed(statuses: &std::collections::BTreeMap<String, u64>) -> u64 {
     let is_failure =
         |status: &str| status == "0" || status.starts_with('5') || status.starts_with("grpc");
     statuses

@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod counterfactual;
+pub mod diff;
 pub mod expectation;
 mod expected_names;
 pub mod replicate;
@@ -14,4 +15,4 @@ pub mod sweep;
 pub use bench::{BenchResult, Reference, bench, bench_w1, w1_plan};
 pub use expectation::settle_findings;
 pub use expected_names::unknown_names;
-pub use replicate::{Expected, replicate, replicate_expecting};
+pub use replicate::{Expected, replicate, replicate_each, replicate_expecting};

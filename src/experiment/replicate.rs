@@ -12,6 +12,7 @@ use crate::engine::Seed;
 use crate::observe::Record;
 use crate::simulation::{Control, Outcome, Plan, record, run};
 use crate::units::Origins;
+use crate::xds::Snapshot;
 
 /// Runs `replications` of a plan and merges them by number. `threads`: how many at once; `None` is one per core.
 ///
@@ -38,6 +39,8 @@ pub struct Expected<'a> {
     pub expectations: &'a [Expectation],
     /// Where everything was written.
     pub origins: &'a Origins,
+    /// The tables, which findings speak of.
+    pub snapshot: &'a Snapshot,
 }
 
 /// As [`replicate`], and judges what is expected. The figures are taken of each replication by
@@ -51,17 +54,41 @@ pub fn replicate_expecting(
     expected: Expected<'_>,
 ) -> Record {
     let outcomes = outcomes(plan, seed, replications, threads, control);
-    let mut merged = record(plan, seed, &outcomes);
-    if !expected.expectations.is_empty() {
-        let one = |outcome| {
-            measure(
-                expected.expectations,
-                &record(plan, seed, slice::from_ref(outcome)),
-            )
-        };
-        let values: Vec<Values> = outcomes.iter().map(one).collect();
-        merged.expectations = judge(expected.expectations, &values, expected.origins);
+    if expected.expectations.is_empty() {
+        return record(plan, seed, &outcomes);
     }
+    judged(plan, seed, &outcomes, expected, &mut |_| {})
+}
+
+/// As [`replicate_expecting`], and shows the record of each replication by itself, in order.
+pub fn replicate_each(
+    plan: &Plan,
+    seed: u64,
+    replications: u32,
+    threads: Option<usize>,
+    control: &Control<'_>,
+    expected: Expected<'_>,
+    each: &mut dyn FnMut(&Record),
+) -> Record {
+    let outcomes = outcomes(plan, seed, replications, threads, control);
+    judged(plan, seed, &outcomes, expected, each)
+}
+
+fn judged(
+    plan: &Plan,
+    seed: u64,
+    outcomes: &[Outcome],
+    expected: Expected<'_>,
+    each: &mut dyn FnMut(&Record),
+) -> Record {
+    let mut merged = record(plan, seed, outcomes);
+    let one = |outcome| {
+        let single = record(plan, seed, slice::from_ref(outcome));
+        each(&single);
+        measure(expected.expectations, &single, expected.snapshot)
+    };
+    let values: Vec<Values> = outcomes.iter().map(one).collect();
+    merged.expectations = judge(expected.expectations, &values, expected.origins);
     merged
 }
 

@@ -8,6 +8,7 @@
 
 pub mod csv;
 pub mod curl;
+pub mod diff;
 pub mod expectation;
 pub mod explain;
 pub mod format;

@@ -10,5 +10,5 @@ mod rare;
 mod text;
 pub mod words;
 
-pub use json::{cluster, endpoint, json, listener, route_config};
+pub use json::{cluster, endpoint, inbound, json, listener, route_config};
 pub use text::text;

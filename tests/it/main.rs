@@ -27,6 +27,8 @@ mod data_plane_router;
 mod data_plane_routes;
 mod data_plane_tries;
 mod determinism;
+mod diffs;
+mod diffs_git;
 mod envoy_filter;
 mod events;
 mod expectations;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use towtank::report::{curl, explain, json};
+use towtank::report::{curl, diff, explain, json};
 
 use crate::program::{json as run_json, root, text};
 
@@ -35,6 +35,7 @@ fn the_published_schema_of_results_is_current() {
     check("run.schema.json", &json::schema());
     check("curl.schema.json", &curl::schema());
     check("explain.schema.json", &explain::json::schema());
+    check("diff.schema.json", &diff::schema());
 }
 
 /// Says where `value` breaks `schema`: the keywords that our schemas use, and nothing unknown in closed or described objects.

@@ -119,6 +119,8 @@ pub enum SchemaOf {
     Curl,
     /// Output of `explain -o json`.
     Explain,
+    /// Output of `diff -o json`.
+    Diff,
 }
 
 /// `towtank completions`.

@@ -4,6 +4,7 @@
 //! counts requests. The first line of each text is the short help; the rest is shown by
 //! `--help` and in the man page.
 
+mod diff;
 mod explain;
 mod export;
 mod inspect;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::store::IstioVersion;
 use crate::manifest::Edit;
+pub use diff::{DiffArgs, DiffFormat};
 pub use explain::{ExplainArgs, ExplainFormat};
 pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
 pub use inspect::{
@@ -44,6 +46,7 @@ Exit codes:
   5    something in the scenario's `expect` does not hold
   6    nothing in `expect` is broken, but something is undecided: the 95 % confidence interval over
        replications holds the bound (run more of them), or nothing was counted to judge it by
+  7    `diff --exit-code`: something differs
   130  interrupted (Ctrl-C); what was simulated so far is reported
 
 Data goes to standard output and everything else to standard error. Colour is used on
@@ -114,6 +117,8 @@ pub enum Command {
     Load(Box<LoadArgs>),
     /// Tell one request of a run: its calls, tries and decisions on the time line.
     Explain(Box<ExplainArgs>),
+    /// Compare two meshes under the same scenario and the same luck.
+    Diff(Box<DiffArgs>),
     /// Run every combination of some values, on all cores, into one table.
     Sweep(Box<SweepArgs>),
     /// Put the parts of a sweep together.

@@ -38,6 +38,11 @@ pub fn route_config(snapshot: &Snapshot, config: &RouteConfig) -> Value {
     Json { snapshot }.route_config(config)
 }
 
+/// What a server does with connections to one port.
+pub fn inbound(snapshot: &Snapshot, inbound: &Inbound) -> Value {
+    Json { snapshot }.inbound(inbound)
+}
+
 /// One cluster without its endpoints' labels.
 pub fn cluster(snapshot: &Snapshot, cluster: &Cluster) -> Value {
     Json { snapshot }.cluster(cluster)
