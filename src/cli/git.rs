@@ -129,6 +129,27 @@ impl Checkout {
     }
 }
 
+/// Files that differ between a revision and the working tree, untracked ones included; absolute.
+pub(super) fn changed_since(revision: &str) -> Result<Vec<PathBuf>, Failure> {
+    check(revision)?;
+    let cannot = |why: String| Failure::Usage(format!("cannot compare with `{revision}`: {why}"));
+    let top = PathBuf::from(git(["rev-parse", "--show-toplevel"]).map_err(cannot)?);
+    let list = |args: &[&str]| -> Result<Vec<PathBuf>, Failure> {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&top).args(args);
+        let listed = output(&mut command, &[]).map_err(cannot)?;
+        let names = listed
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty());
+        Ok(names
+            .map(|name| top.join(&*String::from_utf8_lossy(name)))
+            .collect())
+    };
+    let mut all = list(&["diff", "--name-only", "-z", revision, "--"])?;
+    all.extend(list(&["ls-files", "--others", "--exclude-standard", "-z"])?);
+    Ok(all)
+}
+
 /// One line of git's output.
 fn git<const N: usize>(args: [&str; N]) -> Result<String, String> {
     let mut command = Command::new("git");

@@ -196,6 +196,46 @@ pub(super) fn scenario_in(path: &Path) -> Option<PathBuf> {
     (file != Path::new("-") && looks_like_scenario(&file)).then_some(file)
 }
 
+/// Every file with a Scenario below a folder (or the file itself), in name order.
+pub(super) fn scenarios_below(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let cannot =
+        |error: io::Error| format!("cannot read `{}`: {error}; check the path", path.display());
+    if !fs::metadata(path).map_err(cannot)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    collect_scenarios(path, 0, &mut seen, &mut found);
+    found.sort();
+    Ok(found)
+}
+
+fn collect_scenarios(
+    folder: &Path,
+    depth: usize,
+    seen: &mut BTreeSet<PathBuf>,
+    found: &mut Vec<PathBuf>,
+) {
+    let identity = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    if depth > DEPTH_MAX || !seen.insert(identity) {
+        return;
+    }
+    for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') || ["target", "node_modules"].contains(&&*name) {
+            continue;
+        }
+        if path.is_dir() {
+            collect_scenarios(&path, depth + 1, seen, found);
+        } else if has_ending(&path) && looks_like_scenario(&path) {
+            found.push(path);
+        }
+    }
+}
+
 /// A cheap look for `kind: Scenario`; the real reader decides afterwards.
 fn looks_like_scenario(file: &Path) -> bool {
     let mut text = String::new();

@@ -13,7 +13,6 @@
 
 pub mod args;
 mod bench;
-mod capacity;
 mod client;
 mod decode;
 mod diff;
@@ -29,9 +28,12 @@ mod merge;
 mod names;
 mod output;
 mod pipeline;
+mod review;
 mod side;
+mod snapshot_file;
 mod sweep;
 mod sweep_file;
+mod test;
 mod traffic;
 
 use std::process;
@@ -67,7 +69,7 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Load(args) => traffic::load(args, console),
         Command::Explain(args) => explain::explain(args, console),
         Command::Diff(args) => diff::diff(args, console),
-        Command::Capacity(args) => capacity::capacity(args, console),
+        Command::Test(args) => test::test(args, console),
         Command::Sweep(args) => sweep::sweep(args, console),
         Command::Merge(args) => merge::merge(args, console),
         Command::ProxyConfig(args) => inspect::proxy_config(args, console),

@@ -137,6 +137,7 @@ pub(super) fn curl(args: &CurlArgs, console: Console) -> Result<ExitCode, Failur
         threads: Some(1),
         keep_requests: args.repeat as usize,
         trace: true,
+        is_test: false,
     };
     let run = mesh.run(&scenario, &how, console)?;
     let report = CurlReport::new(&run.record, run.trail);
@@ -208,6 +209,7 @@ fn one_load(
         load: vec![load],
         events: Vec::new(),
         expect: Vec::new(),
+        routes: Vec::new(),
         origin: Origin::BUILT_IN,
     })
 }

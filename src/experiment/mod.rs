@@ -5,17 +5,16 @@
 //! nothing but the time it takes.
 
 pub mod bench;
-pub mod bracket;
-pub mod capacity;
 pub mod counterfactual;
 pub mod diff;
 pub mod expectation;
 mod expected_names;
-pub mod replicas;
 pub mod replicate;
+mod route_test;
 pub mod sweep;
 
 pub use bench::{BenchResult, Reference, bench, bench_w1, w1_plan};
 pub use expectation::settle_findings;
 pub use expected_names::unknown_names;
 pub use replicate::{Expected, replicate, replicate_each, replicate_expecting};
+pub use route_test::judge_routes;

@@ -51,6 +51,8 @@ impl Stop {
         );
         stop.help = Some(if info.contains("tabs ") {
             "indent with spaces; YAML forbids tabs there"
+        } else if info.starts_with("mapping values are not allowed") {
+            "a text with a colon and a blank in it (`a: b`) has to be in quotes; if it is none, its indentation does not fit"
         } else if info.contains("unprintable") {
             "remove the control character; is this a text file?"
         } else {

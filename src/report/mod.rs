@@ -6,7 +6,6 @@
 //! contract that other tools build on (one set of types gives the output *and* its published
 //! schema), CSV is for spreadsheets.
 
-pub mod capacity;
 pub mod csv;
 pub mod curl;
 pub mod diff;
@@ -19,8 +18,10 @@ pub mod junit;
 pub mod notice;
 pub mod proxy_config;
 pub mod sarif;
+pub mod snapshot;
 pub mod sweep;
 mod table;
+pub mod test;
 pub mod text;
 
 pub use crate::observe::interval;

@@ -6,7 +6,6 @@
 )]
 
 mod bad_input;
-mod capacity;
 mod config_admission;
 mod config_load;
 mod config_recipe;
@@ -34,6 +33,7 @@ mod envoy_filter;
 mod events;
 mod expectations;
 mod explain;
+mod gate;
 mod harness;
 mod istio;
 mod layering;

@@ -121,8 +121,6 @@ pub enum SchemaOf {
     Explain,
     /// Output of `diff -o json`.
     Diff,
-    /// Output of `capacity -o json`.
-    Capacity,
 }
 
 /// `towtank completions`.

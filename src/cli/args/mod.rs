@@ -4,12 +4,12 @@
 //! counts requests. The first line of each text is the short help; the rest is shown by
 //! `--help` and in the man page.
 
-mod capacity;
 mod diff;
 mod explain;
 mod export;
 mod inspect;
 mod sweep;
+mod test;
 mod traffic;
 mod values;
 
@@ -20,7 +20,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::store::IstioVersion;
 use crate::manifest::Edit;
-pub use capacity::{Along, CapacityArgs, CapacityFormat, Target};
 pub use diff::{DiffArgs, DiffFormat};
 pub use explain::{ExplainArgs, ExplainFormat};
 pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
@@ -28,6 +27,7 @@ pub use inspect::{
     BenchArgs, BenchModel, CompletionArgs, ProxyConfigArgs, SchemaArgs, SchemaOf, Table,
 };
 pub use sweep::{MergeArgs, SweepArgs};
+pub use test::{TestArgs, TestFormat};
 pub use traffic::{CurlArgs, LoadArgs, Repeat, RunArgs};
 pub use values::HeaderArg;
 
@@ -45,7 +45,7 @@ Exit codes:
   2    the command line is wrong: unknown flag, value or workload
   3    the run ended early because too much work was in flight; what was simulated is reported
   4    the output could not be written
-  5    something in the scenario's `expect` does not hold
+  5    something in the scenario's `expect` does not hold; in `test`, a route or snapshot either
   6    nothing in `expect` is broken, but something is undecided: the 95 % confidence interval over
        replications holds the bound (run more of them), or nothing was counted to judge it by
   7    `diff --exit-code`: something differs
@@ -119,10 +119,10 @@ pub enum Command {
     Load(Box<LoadArgs>),
     /// Tell one request of a run: its calls, tries and decisions on the time line.
     Explain(Box<ExplainArgs>),
+    /// Run and judge every scenario: expectations, routes, snapshots.
+    Test(Box<TestArgs>),
     /// Compare two meshes under the same scenario and the same luck.
     Diff(Box<DiffArgs>),
-    /// Find the greatest load that meets what is expected, what gives way beyond it, and replicas.
-    Capacity(Box<CapacityArgs>),
     /// Run every combination of some values, on all cores, into one table.
     Sweep(Box<SweepArgs>),
     /// Put the parts of a sweep together.

@@ -21,8 +21,10 @@ mod read_load;
 mod read_model;
 mod read_pod;
 mod read_profile;
+mod read_routes;
 mod read_scenario;
 mod reader;
+mod route_test;
 mod run;
 mod schema;
 
@@ -39,10 +41,10 @@ pub use model::{
 };
 pub use pod_model::{ColdStart, CpuLimit, QueueDiscipline, RuntimePauses};
 pub use profile::{Course, Profile, ProfileShape, Spike, Stage};
-pub use read_expect::expectation;
 pub(crate) use read_model::WORKERS_MAX;
 pub use read_model::decode_model;
 pub use read_scenario::decode_scenario;
+pub use route_test::{RouteTest, Wanted};
 pub use run::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, MixEntry, Scenario};
 pub use schema::{model_schema, scenario_schema};
 

@@ -107,7 +107,7 @@ pub(super) fn load(
     })
 }
 
-fn source(report: &mut Report, node: &Node) -> Option<LoadSource> {
+pub(super) fn source(report: &mut Report, node: &Node) -> Option<LoadSource> {
     if let Value::Mapping(_) = &node.value {
         let fields = report.fields(node, "from", &["outside"]);
         let Some(outside) = fields.get("outside") else {

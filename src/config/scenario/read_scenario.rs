@@ -7,6 +7,7 @@ use super::limits::{self, DURATION_MAX, REPLICATIONS_MAX};
 use super::read_events::events;
 use super::read_expect::expectations;
 use super::read_load::load;
+use super::read_routes::routes;
 use super::reader::{Fields, Report};
 use super::run::Scenario;
 use crate::config::store::IstioVersion;
@@ -25,6 +26,7 @@ pub(super) const SCENARIO_FIELDS: &[&str] = &[
     "load",
     "events",
     "expect",
+    "routes",
 ];
 const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
 
@@ -47,6 +49,7 @@ pub fn decode_scenario(
         load: Vec::new(),
         events: Vec::new(),
         expect: Vec::new(),
+        routes: Vec::new(),
         origin: report.origin(&object.root),
     };
     report.fields(&object.root, "a Scenario", ENVELOPE);
@@ -86,6 +89,7 @@ fn read_spec(report: &mut Report, spec: &Node, scenario: &mut Scenario, files: F
     read_loads(report, fields, scenario, files);
     scenario.events = events(report, fields.get("events"), scenario.duration, files);
     expectations(report, fields.get("expect"), scenario);
+    scenario.routes = routes(report, fields.get("routes"));
 }
 
 /// `1.30` without quotes is a number to YAML and would lose its zero.

@@ -31,6 +31,8 @@ pub struct Scenario {
     pub events: Vec<super::TimedEvent>,
     /// What has to hold.
     pub expect: Vec<super::Expectation>,
+    /// Where single requests have to go.
+    pub routes: Vec<super::RouteTest>,
     /// Where it starts; built in when made from flags.
     pub origin: Origin,
 }
@@ -43,28 +45,10 @@ impl Scenario {
         for load in &mut self.load {
             if let LoadStyle::Open { rate, .. } = &mut load.style {
                 *rate = Rate::per_second(rate.as_f64() * factor);
-                if let Some(profile) = &mut load.profile {
-                    profile.scale(factor);
-                }
                 scaled += 1;
             }
         }
         scaled
-    }
-
-    /// The same, and multiplies the users of closed loads (at least one stays).
-    pub fn scale_all(&mut self, factor: f64) {
-        self.scale(factor);
-        for load in &mut self.load {
-            if let LoadStyle::Closed {
-                connections, qps, ..
-            } = &mut load.style
-            {
-                let users = f64::from(*connections) * factor + 0.5;
-                *connections = (users as u32).clamp(1, super::CONNECTIONS_MAX);
-                *qps = qps.map(|qps| Rate::per_second(qps.as_f64() * factor));
-            }
-        }
     }
 }
 

@@ -13,6 +13,7 @@ mod load;
 mod model;
 mod pod;
 mod profile;
+mod routes;
 mod scenario;
 mod value;
 

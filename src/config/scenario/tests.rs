@@ -518,6 +518,7 @@ fn the_schemas_have_the_fields_the_decoder_reads() {
         (&model, "Cpu", read_pod::CPU_FIELDS),
         (&scenario, "ScenarioSpec", read_scenario::SCENARIO_FIELDS),
         (&scenario, "Load", read_load::LOAD_FIELDS),
+        (&scenario, "RouteTest", read_routes::ROUTE_FIELDS),
         (&scenario, "MixEntry", read_load::MIX_FIELDS),
         (&scenario, "Profile", read_profile::PROFILE_FIELDS),
         (&scenario, "Stage", read_profile::STAGE_FIELDS),

@@ -6,6 +6,7 @@ use super::events::Event;
 use super::expect::Expectation;
 use super::length::Duration;
 use super::load::Load;
+use super::routes::RouteTest;
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase", deny_unknown_fields)]
@@ -32,4 +33,6 @@ pub(super) struct ScenarioSpec {
     events: Option<Vec<Event>>,
     /// What has to hold.
     expect: Option<Vec<Expectation>>,
+    /// Where single requests have to go, as the tables alone decide it.
+    routes: Option<Vec<RouteTest>>,
 }
