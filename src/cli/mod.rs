@@ -13,6 +13,7 @@
 
 pub mod args;
 mod bench;
+mod capacity;
 mod client;
 mod decode;
 mod diff;
@@ -69,6 +70,7 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Load(args) => traffic::load(args, console),
         Command::Explain(args) => explain::explain(args, console),
         Command::Diff(args) => diff::diff(args, console),
+        Command::Capacity(args) => capacity::capacity(args, console),
         Command::Test(args) => test::test(args, console),
         Command::Sweep(args) => sweep::sweep(args, console),
         Command::Merge(args) => merge::merge(args, console),

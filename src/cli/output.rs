@@ -71,6 +71,13 @@ impl Console {
         self.talk(&format!("{}\n", message.trim_end()));
     }
 
+    /// A line about work that goes on, for whoever watches a terminal.
+    pub(super) fn note_progress(self, message: &str) {
+        if io::stderr().is_terminal() {
+            self.note(message);
+        }
+    }
+
     /// Ready-made text on standard error; silent with `--quiet`.
     pub(super) fn talk(self, text: &str) {
         if !self.quiet {

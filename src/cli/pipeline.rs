@@ -3,6 +3,7 @@
 //! Diagnostics are shown all at once. Errors stop (exit code 1); what Istio's admission
 //! refuses stops as well unless `--force` is given, and is then a warning.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::verdict;
 use crate::xds::Snapshot;
 
 /// Everything that was read.
+#[derive(Clone)]
 pub(super) struct Mesh {
     pub(super) config: MeshConfig,
     pub(super) model: Model,
@@ -264,6 +266,7 @@ fn nothing(config: &MeshConfig, sources: &[Source]) -> Option<Diagnostic> {
 }
 
 /// What excerpts in messages are taken from.
+#[derive(Clone)]
 struct Texts {
     sources: Arc<[Source]>,
     edits: Vec<Edit>,
@@ -374,6 +377,46 @@ impl Mesh {
         } else {
             Err(self.texts.refuse(&unknown))
         }
+    }
+
+    /// The same with other numbers of pods, by `namespace/name`.
+    pub(super) fn with_replicas(&self, pods: &BTreeMap<String, u32>) -> Self {
+        let mut mesh = self.clone();
+        for owner in &mut mesh.config.workloads {
+            let name = format!("{}/{}", owner.meta.namespace, owner.meta.name);
+            if let Some(count) = pods.get(&name) {
+                owner.replicas = Some(*count);
+                // It is asked what this number does, whatever an autoscaler would say to it.
+                (mesh.config.autoscalers).retain(|scaler| {
+                    *scaler.meta.namespace != *owner.meta.namespace
+                        || *scaler.target.1 != *owner.meta.name
+                });
+            }
+        }
+        mesh
+    }
+
+    /// Runs a scenario and judges it: findings and expectations, nothing that is only told.
+    pub(super) fn judged(&self, scenario: &Scenario, how: &How) -> Result<Record, Failure> {
+        let (snapshot, plan) = self.prepare(scenario)?;
+        let control = Control {
+            interrupted: interrupt::watch(),
+            progress: None,
+            keep_requests: 0,
+        };
+        let expected = Expected {
+            expectations: &scenario.expect,
+            origins: &self.config.origins,
+            snapshot: &snapshot,
+        };
+        let (seed, replications) = (how.seed, how.replications);
+        let mut record =
+            replicate_expecting(&plan, seed, replications, how.threads, &control, expected);
+        record.findings = verdict::judge(&record, &snapshot);
+        settle_findings(&scenario.expect, &mut record);
+        record.assumed = merged([&self.assumed, &snapshot.assumed, &record.assumed]);
+        record.warnings = merged([&self.warnings, &record.warnings, &Vec::new()]);
+        Ok(record)
     }
 
     /// Runs a scenario.

@@ -5,10 +5,13 @@
 //! nothing but the time it takes.
 
 pub mod bench;
+pub mod bracket;
+pub mod capacity;
 pub mod counterfactual;
 pub mod diff;
 pub mod expectation;
 mod expected_names;
+pub mod replicas;
 pub mod replicate;
 mod route_test;
 pub mod sweep;

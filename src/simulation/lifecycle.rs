@@ -16,12 +16,15 @@ use crate::units::{SimDuration, SimTime};
 impl<T: Trail> World<'_, T> {
     /// A pod changes its phase; the time it serves is kept.
     pub(super) fn set_phase(&mut self, now: SimTime, pod: u32, phase: Phase) {
+        let counting_from = self.counting_from;
         let state = &mut self.dynamics.pods[pod as usize];
-        let served = |phase: Phase| !matches!(phase, Phase::Absent | Phase::Starting);
-        if served(state.phase) && !served(phase) {
-            state.served += u128::from(now.since(state.since).ns());
-        } else if !served(state.phase) && served(phase) {
-            state.since = now;
+        match (state.phase.has_places(), phase.has_places()) {
+            (true, false) => {
+                let since = state.since.max(counting_from);
+                state.served += u128::from(now.since(since.min(now)).ns());
+            }
+            (false, true) => state.since = now,
+            _ => {}
         }
         state.phase = phase;
         state.generation += 1;
@@ -30,13 +33,11 @@ impl<T: Trail> World<'_, T> {
     /// Time a pod has existed and served up to now.
     pub(super) fn served_until(&self, now: SimTime, pod: u32) -> u128 {
         let state = &self.dynamics.pods[pod as usize];
-        match state.phase {
-            Phase::Absent | Phase::Starting => state.served,
-            _ => {
-                let since = state.since.max(self.counting_from);
-                state.served + u128::from(now.since(since.min(now)).ns())
-            }
+        if !state.phase.has_places() {
+            return state.served;
         }
+        let since = state.since.max(self.counting_from);
+        state.served + u128::from(now.since(since.min(now)).ns())
     }
 
     /// A pod is created.

@@ -36,6 +36,16 @@ pub(super) enum Phase {
     Dark,
 }
 
+impl Phase {
+    /// Requests can be in its places: what utilisation is a share of.
+    pub(super) const fn has_places(self) -> bool {
+        match self {
+            Self::Serving | Self::Closing | Self::Hung => true,
+            Self::Absent | Self::Starting | Self::Crashed | Self::Down | Self::Dark => false,
+        }
+    }
+}
+
 /// One pod as events change it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PodState {

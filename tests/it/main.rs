@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod capacity;
 mod config_admission;
 mod config_load;
 mod config_recipe;

@@ -121,6 +121,8 @@ pub enum SchemaOf {
     Explain,
     /// Output of `diff -o json`.
     Diff,
+    /// Output of `capacity -o json`.
+    Capacity,
 }
 
 /// `towtank completions`.

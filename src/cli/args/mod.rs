@@ -4,6 +4,7 @@
 //! counts requests. The first line of each text is the short help; the rest is shown by
 //! `--help` and in the man page.
 
+mod capacity;
 mod diff;
 mod explain;
 mod export;
@@ -20,6 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::store::IstioVersion;
 use crate::manifest::Edit;
+pub use capacity::{Along, CapacityArgs, CapacityFormat, Target};
 pub use diff::{DiffArgs, DiffFormat};
 pub use explain::{ExplainArgs, ExplainFormat};
 pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
@@ -123,6 +125,8 @@ pub enum Command {
     Test(Box<TestArgs>),
     /// Compare two meshes under the same scenario and the same luck.
     Diff(Box<DiffArgs>),
+    /// Find the greatest load that meets what is expected, what gives way beyond it, and replicas.
+    Capacity(Box<CapacityArgs>),
     /// Run every combination of some values, on all cores, into one table.
     Sweep(Box<SweepArgs>),
     /// Put the parts of a sweep together.

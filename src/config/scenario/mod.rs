@@ -41,6 +41,7 @@ pub use model::{
 };
 pub use pod_model::{ColdStart, CpuLimit, QueueDiscipline, RuntimePauses};
 pub use profile::{Course, Profile, ProfileShape, Spike, Stage};
+pub use read_expect::expectation;
 pub(crate) use read_model::WORKERS_MAX;
 pub use read_model::decode_model;
 pub use read_scenario::decode_scenario;

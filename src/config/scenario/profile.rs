@@ -69,6 +69,28 @@ pub struct Spike {
 }
 
 impl Profile {
+    /// Multiplies every rate that it says itself; what hangs on the load's `rate` follows that.
+    pub fn scale(&mut self, factor: f64) {
+        let times = |rate: Rate| Rate::per_second(rate.as_f64() * factor);
+        match &mut self.shape {
+            ProfileShape::Constant | ProfileShape::Daily { .. } => {}
+            ProfileShape::Stages(stages) => {
+                for stage in stages {
+                    stage.course = match stage.course {
+                        Course::Ramp(rate) => Course::Ramp(times(rate)),
+                        Course::Step(rate) => Course::Step(times(rate)),
+                        Course::Hold => Course::Hold,
+                    };
+                }
+            }
+            ProfileShape::Points(points) => {
+                for (_, rate) in points {
+                    *rate *= factor;
+                }
+            }
+        }
+    }
+
     /// The rate over the first `length` of a load whose `rate` is this.
     pub fn curve(&self, rate: Rate, length: SimDuration) -> RateCurve {
         let points = match &self.shape {

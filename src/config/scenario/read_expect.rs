@@ -61,6 +61,17 @@ pub(super) fn expectations(report: &mut Report, node: Option<&Node>, scenario: &
     }
 }
 
+/// One expectation from a text that stands in no file; what is wrong with it in words.
+pub fn expectation(text: &str, scenario: &Scenario) -> Result<Expectation, String> {
+    let assertion =
+        parse(text, scenario).map_err(|fault| format!("{}; {}", fault.what, fault.help))?;
+    Ok(Expectation {
+        text: text.into(),
+        assertion,
+        origin: crate::units::Origin::BUILT_IN,
+    })
+}
+
 /// The text of an item; a mapping of one entry is what YAML makes of a text with a colon.
 fn whole(report: &mut Report, item: &Node) -> Option<String> {
     if let [(key, value)] = item.entries()

@@ -45,10 +45,28 @@ impl Scenario {
         for load in &mut self.load {
             if let LoadStyle::Open { rate, .. } = &mut load.style {
                 *rate = Rate::per_second(rate.as_f64() * factor);
+                if let Some(profile) = &mut load.profile {
+                    profile.scale(factor);
+                }
                 scaled += 1;
             }
         }
         scaled
+    }
+
+    /// The same, and multiplies the users of closed loads (at least one stays).
+    pub fn scale_all(&mut self, factor: f64) {
+        self.scale(factor);
+        for load in &mut self.load {
+            if let LoadStyle::Closed {
+                connections, qps, ..
+            } = &mut load.style
+            {
+                let users = f64::from(*connections) * factor + 0.5;
+                *connections = (users as u32).clamp(1, super::CONNECTIONS_MAX);
+                *qps = qps.map(|qps| Rate::per_second(qps.as_f64() * factor));
+            }
+        }
     }
 }
 

@@ -1,0 +1,144 @@
+//! How many pods each workload needs: first so many that it holds, then as few as still do.
+//!
+//! Where it does not hold, every workload that is busy gets as many pods as its work needs at a
+//! comfortable share of its places; a workload that is full shows no more of its demand than that,
+//! and is doubled. Then each workload gives pods back, the largest first, as long as it still
+//! holds. Every step is a simulation; nothing is promised that was not run.
+
+use std::collections::BTreeMap;
+
+/// Pods by workload, `namespace/name`.
+pub type Replicas = BTreeMap<String, u32>;
+
+/// What a simulation with some numbers of pods said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trial {
+    /// What is expected holds.
+    pub holds: bool,
+    /// Busy share of each workload's places, where they are limited.
+    pub busy: BTreeMap<String, f64>,
+}
+
+/// Share of its places that a workload may have busy when pods are added.
+const COMFORT: f64 = 0.7;
+/// From here on a workload does not show how much more it would do.
+const FULL: f64 = 0.95;
+/// Below this only the busiest gets pods.
+const BUSY: f64 = 0.5;
+/// Rounds of adding.
+const ROUNDS_MAX: u32 = 12;
+/// Pods that one workload is given at most.
+pub const PODS_MAX: u32 = 10_000;
+
+/// Pods that suffice, or `None`: more of them do not help. `now`: the workloads whose pods may
+/// change, with what they have.
+pub fn needed<E>(
+    now: &Replicas,
+    mut simulate: impl FnMut(&Replicas) -> Result<Trial, E>,
+) -> Result<Option<Replicas>, E> {
+    let mut pods = now.clone();
+    let mut trial = simulate(&pods)?;
+    let mut rounds = 0;
+    while !trial.holds {
+        rounds += 1;
+        if rounds > ROUNDS_MAX || !add(&mut pods, &trial.busy) {
+            return Ok(None);
+        }
+        trial = simulate(&pods)?;
+    }
+    let mut order: Vec<String> = pods.keys().cloned().collect();
+    // Stable: equal numbers keep the order of their names.
+    order.sort_by_key(|name| std::cmp::Reverse(pods[name]));
+    for name in order {
+        let most = pods[&name];
+        let busy = trial.busy.get(&name).copied();
+        let Some(busy) = busy.filter(|_| most > 1) else {
+            continue;
+        };
+        // Fewer than this would be full.
+        let least = ((f64::from(most) * busy / FULL) as u32).clamp(1, most);
+        let fits = fewest(least, most, |count| {
+            let mut fewer = pods.clone();
+            fewer.insert(name.clone(), count);
+            Ok(simulate(&fewer)?.holds)
+        })?;
+        pods.insert(name, fits);
+    }
+    Ok(Some(pods))
+}
+
+/// The fewest of `least..=most` that holds; `most` is known to.
+fn fewest<E>(
+    mut least: u32,
+    mut most: u32,
+    mut holds: impl FnMut(u32) -> Result<bool, E>,
+) -> Result<u32, E> {
+    while least < most {
+        let middle = least + (most - least) / 2;
+        if holds(middle)? {
+            most = middle;
+        } else {
+            least = middle + 1;
+        }
+    }
+    Ok(most)
+}
+
+/// Gives pods to those that are busy, else to the busiest: ejections and refusals keep even a
+/// workload that lacks pods from being busy. False when there is nobody to give any to.
+fn add(pods: &mut Replicas, busy: &BTreeMap<String, f64>) -> bool {
+    let of = |name: &String| busy.get(name).copied();
+    let busiest = pods.keys().filter_map(of).fold(0.0, f64::max);
+    let from = BUSY.min(busiest);
+    let mut added = false;
+    for (name, count) in pods {
+        let Some(busy) = of(name).filter(|busy| *busy >= from && *busy > 0.0) else {
+            continue;
+        };
+        let wanted = if busy >= FULL {
+            count.saturating_mul(2)
+        } else {
+            (f64::from(*count) * busy / COMFORT) as u32 + 1
+        };
+        let wanted = wanted.max(*count + 1).min(PODS_MAX);
+        added |= wanted > *count;
+        *count = wanted;
+    }
+    added
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Workloads that need so many busy places, with ten places a pod.
+    fn mesh(demand: &[(&str, f64)], least_busy: f64) -> impl Fn(&Replicas) -> Result<Trial, ()> {
+        let demand: Vec<(String, f64)> = (demand.iter())
+            .map(|(n, d)| ((*n).to_owned(), *d))
+            .collect();
+        move |pods: &Replicas| {
+            let busy = |(name, demand): &(String, f64)| {
+                let places = 10.0 * f64::from(pods[name]);
+                (name.clone(), (demand / places).min(1.0))
+            };
+            let busy: BTreeMap<String, f64> = demand.iter().map(busy).collect();
+            let holds = busy.values().all(|b| *b <= least_busy);
+            Ok(Trial { holds, busy })
+        }
+    }
+
+    #[test]
+    fn as_many_as_the_work_needs_and_no_more() {
+        let now: Replicas = [("a".to_owned(), 1), ("b".to_owned(), 50)].into();
+        let found = needed(&now, mesh(&[("a", 300.0), ("b", 30.0)], 0.8));
+        let found = found.expect("nothing fails").expect("it can be had");
+        assert_eq!((found["a"], found["b"]), (38, 4));
+    }
+
+    #[test]
+    fn what_pods_do_not_help_is_said() {
+        let now: Replicas = [("a".to_owned(), 2)].into();
+        let never = |_: &Replicas| -> Result<Trial, ()> { Ok(Trial::default()) };
+        assert_eq!(needed(&now, never), Ok(None));
+    }
+}

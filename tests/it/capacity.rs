@@ -1,0 +1,196 @@
+//! `capacity` against queueing theory, and what it says to people and tools.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::program;
+
+/// One service behind a client without a proxy of its own; `LIMITS` and `LOAD` are its model and load.
+const MESH: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: api, namespace: t}
+spec: {selector: {app: api}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: t}
+spec: {replicas: 1, selector: {matchLabels: {app: api}}, template: {metadata: {labels: {app: api, sidecar.istio.io/inject: \"false\"}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: t}
+spec: {replicas: 2, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web, sidecar.istio.io/inject: \"false\"}}}}
+---
+apiVersion: towtank/v1alpha1
+kind: Model
+metadata: {name: t}
+spec:
+  network: {sameZone: 0s, sameRegion: 0s, betweenRegions: 0s}
+  placement: {t/api: [r/a, r/b], t/web: [r/a, r/b]}
+  workloads: {t/api: {LIMITS}}
+---
+apiVersion: towtank/v1alpha1
+kind: Scenario
+metadata: {name: t}
+spec: {duration: 400s, warmUp: 20s, load: [{name: l, from: t/web, url: 'http://api/', LOAD}], expect: [EXPECT]}
+";
+
+/// A folder with that mesh.
+fn mesh(limits: &str, load: &str, expect: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.yaml");
+    let text = (MESH.replace("LIMITS", limits))
+        .replace("LOAD", load)
+        .replace("EXPECT", expect);
+    fs::write(&file, text).expect("written");
+    let path = file.display().to_string();
+    (folder, path)
+}
+
+fn rate_at(found: &Value, factor: &Value) -> f64 {
+    let points = found["points"].as_array().expect("points");
+    let point = points.iter().find(|p| p["factor"] == *factor);
+    point.expect("it was tried")["requestsPerSecond"]
+        .as_f64()
+        .expect("a number")
+}
+
+#[test]
+fn the_load_that_a_single_server_carries_is_that_of_the_formula() {
+    // M/M/1: the 99th percentile of the time in system is ln(100) / (mu - lambda). With 100 per
+    // second served and 60 offered that is 115 ms.
+    let limits = "concurrency: 1, queue: 10000, serviceTime: {exponential: 10ms}";
+    let (_folder, path) = mesh(limits, "rate: 30/s", "'p99(latency) < 115.13ms'");
+    let found = program::json(&["capacity", &path, "--replications", "8", "--precision", "8"]);
+    let (holds, breaks) = (
+        rate_at(&found, &found["holdsAt"]),
+        rate_at(&found, &found["breaksAt"]),
+    );
+    assert!(holds < 60.5 && breaks > 59.5, "{holds} to {breaks}");
+    assert!(breaks / holds < 1.16, "{holds} to {breaks}");
+    let first = found["bottleneck"][0].as_str().expect("a sentence");
+    assert!(
+        first.starts_with("t/api") && first.contains("is busiest"),
+        "{first}"
+    );
+}
+
+#[test]
+fn replicas_are_as_many_as_the_work_needs_with_a_zone_to_lose() {
+    // 100 requests per second of 50 ms each are five busy places: seven pods are below 80 %, six
+    // are not. Pods stand in two zones in turn: 14 leave seven whichever zone goes.
+    let limits = "concurrency: 1, queue: 1000, serviceTime: 50ms";
+    let (_folder, path) = mesh(
+        limits,
+        "rate: 50/s, arrivals: constant",
+        "'utilisation(t/api) < 80%'",
+    );
+    let arguments = [
+        "capacity",
+        &path,
+        "--target",
+        "2x",
+        "--duration",
+        "60s",
+        "--replications",
+        "2",
+    ];
+    let found = program::json(&arguments);
+    let plan = &found["plan"];
+    assert_eq!(plan["zones"], serde_json::json!(["r/a", "r/b"]));
+    let api = &plan["workloads"][0];
+    assert_eq!(api["workload"], "t/api", "clients are not counted");
+    assert_eq!((&api["now"], &api["needed"]), (&1.into(), &7.into()));
+    assert_eq!(api["withoutAZone"], 14);
+    // The same with other threads.
+    let one = [&arguments[..], &["--threads", "1"]].concat();
+    assert_eq!(program::json(&one), found);
+}
+
+#[test]
+fn what_does_not_hold_at_any_load_is_said() {
+    let limits = "concurrency: 10, serviceTime: 5ms, errors: [{status: 500, rate: 30%}]";
+    let (_folder, path) = mesh(limits, "rate: 20/s", "'error_rate < 1%'");
+    let text = program::text(&["capacity", &path, "--duration", "100s"]);
+    assert!(text.starts_with("t does not hold: even at "), "{text}");
+    let (_folder, path) = mesh(limits, "rate: 20/s", "'error_rate < 90%'");
+    let flags = [
+        "capacity",
+        &path,
+        "--duration",
+        "30s",
+        "--expect",
+        "utilisation(t/api) <= 100%",
+    ];
+    let text = program::text(&flags);
+    assert!(
+        text.starts_with("t holds at every load that was tried"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_slower_application_is_a_cliff_as_well() {
+    let limits = "concurrency: 1, queue: 100, serviceTime: 10ms";
+    let (_folder, path) = mesh(
+        limits,
+        "rate: 50/s, arrivals: constant",
+        "'error_rate < 1%'",
+    );
+    let arguments = [
+        "capacity",
+        &path,
+        "--along",
+        "service-time",
+        "--duration",
+        "120s",
+    ];
+    let found = program::json(&arguments);
+    // Half of its time is taken: twice as slow is the end, the queue of 100 hides a little more.
+    let (holds, breaks) = (found["holdsAt"].as_f64(), found["breaksAt"].as_f64());
+    assert!(
+        holds >= Some(1.9) && breaks <= Some(2.2),
+        "{holds:?} {breaks:?}"
+    );
+}
+
+#[test]
+fn mistakes_are_said_before_anything_runs() {
+    let (_folder, path) = mesh("concurrency: 1", "rate: 20/s", "");
+    let said = program::fails(&["capacity", &path, "--expect", "p98(latency) < 1s"], 2);
+    assert!(said.contains("--expect `p98(latency) < 1s`"), "{said}");
+    let said = program::fails(&["capacity", &path, "--target", "fast"], 2);
+    assert!(said.contains("fast"), "{said}");
+    let said = program::fails(
+        &["capacity", &path, "--expect", "utilisation(t/apu) < 1%"],
+        1,
+    );
+    assert!(said.contains("t/api"), "{said}");
+}
+
+#[test]
+fn the_table_has_a_row_per_load_in_its_order() {
+    let (_folder, path) = mesh(
+        "concurrency: 1, serviceTime: 10ms",
+        "rate: 20/s",
+        "'error_rate < 1%'",
+    );
+    let table = program::text(&["capacity", &path, "--duration", "60s", "-o", "csv"]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(
+        lines[0],
+        "factor,requests_per_s,failed_share,replications,verdict,busiest,utilisation,broken"
+    );
+    let factors: Vec<f64> = (lines[1..].iter())
+        .map(|line| {
+            line.split(',')
+                .next()
+                .expect("a cell")
+                .parse()
+                .expect("a number")
+        })
+        .collect();
+    assert!(factors.len() > 4 && factors.is_sorted(), "{factors:?}");
+}
