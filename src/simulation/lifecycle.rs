@@ -11,6 +11,7 @@ use super::world::World;
 use crate::config::scenario::FailureKind;
 use crate::data_plane::Trail;
 use crate::engine::Queue;
+use crate::observe::record::HappeningKind;
 use crate::units::{SimDuration, SimTime};
 
 impl<T: Trail> World<'_, T> {
@@ -209,7 +210,10 @@ impl<T: Trail> World<'_, T> {
             !goes
         });
         let is_over = rolling.old.is_empty() && rolling.new.len() >= wanted;
-        if !is_over {
+        if is_over {
+            let sentence = format!("every pod of {} is new", self.plan.apps[app as usize].name);
+            self.dynamics.tell(now, HappeningKind::Passes, sentence);
+        } else {
             self.dynamics.rollings.push(rolling);
         }
         for pod in fresh {

@@ -11,11 +11,15 @@ mod ejection;
 mod headroom;
 mod imbalance;
 mod recovery;
+mod retry_layers;
 mod retry_storm;
+mod rollout;
+mod timeouts;
 
 use crate::observe::record::{Finding, Record};
-use crate::units::Origin;
-use crate::xds::Snapshot;
+use crate::units::{Origin, SimDuration};
+use crate::xds::route::Forward;
+use crate::xds::{Action, ProxyTables, Snapshot};
 
 pub use collapse::Hazard;
 pub use recovery::recovered_after;
@@ -28,8 +32,11 @@ pub const CODES: &[&str] = &[
     "TT-IMBALANCE",
     "TT-METASTABLE",
     "TT-NO-HEADROOM",
+    "TT-RETRY-LAYERS",
     "TT-RETRY-STORM",
+    "TT-ROLLOUT-LOSS",
     "TT-SLOW-RECOVERY",
+    "TT-TIMEOUTS-INVERTED",
 ];
 
 /// Everything that is to be said about a run, the gravest first; of equals in the order of codes.
@@ -43,6 +50,9 @@ pub fn judge(record: &Record, snapshot: &Snapshot) -> Vec<Finding> {
     ejection::judge(&context, &mut findings);
     headroom::judge(&context, &mut findings);
     imbalance::judge(&context, &mut findings);
+    timeouts::judge(&context, &mut findings);
+    retry_layers::judge(&context, &mut findings);
+    rollout::judge(&context, &mut findings);
     findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
     findings
 }
@@ -65,24 +75,52 @@ impl Context<'_> {
 
     /// `file:line` of the retry policy that a workload's requests to a cluster come with.
     fn retries_of(&self, workload: &str, cluster: &str) -> Option<(u32, Option<String>)> {
-        use crate::xds::route::Action;
+        let mut forwards = self.forwards(workload, cluster);
+        let retry = forwards.find_map(|forward| forward.retry.as_ref())?;
+        Some((retry.retries, self.place(retry.origin)))
+    }
+
+    /// How long a workload's requests to a cluster are waited for (`None`: without end), and
+    /// `file:line` of that; `None` when no route goes there.
+    fn timeout_of(
+        &self,
+        workload: &str,
+        cluster: &str,
+    ) -> Option<(Option<SimDuration>, Option<String>)> {
+        let forward = self.forwards(workload, cluster).next()?;
+        let timeout = forward.timeout.filter(|t| !t.is_zero());
+        Some((timeout, self.place(forward.timeout_origin)))
+    }
+
+    /// True when a retry budget bounds a workload's retries towards a cluster.
+    fn has_budget(&self, workload: &str, cluster: &str) -> bool {
+        let cluster = self.tables(workload).and_then(|tables| {
+            let id = self.snapshot.cluster_named(tables, cluster)?;
+            Some(&self.snapshot.clusters[id])
+        });
+        cluster.is_some_and(|cluster| cluster.breakers.retry_budget.is_some())
+    }
+
+    fn tables(&self, workload: &str) -> Option<&ProxyTables> {
         let (namespace, name) = workload.split_once('/')?;
         let id = self.snapshot.workload_named(namespace, name)?;
-        let tables = &self.snapshot.tables[self.snapshot.workloads[id].tables?];
-        let configs = tables
-            .routes
-            .iter()
-            .map(|id| &self.snapshot.route_configs[*id]);
-        let mut routes = configs
+        Some(&self.snapshot.tables[self.snapshot.workloads[id].tables?])
+    }
+
+    /// What routes of a workload that lead to a cluster do.
+    fn forwards(&self, workload: &str, cluster: &str) -> impl Iterator<Item = &Forward> {
+        let tables = self.tables(workload).into_iter();
+        let configs = tables.flat_map(|tables| tables.routes.iter());
+        let configs = configs.map(|id| &self.snapshot.route_configs[*id]);
+        let routes = configs
             .flat_map(|c| &c.virtual_hosts)
             .flat_map(|v| v.routes.iter());
-        routes.find_map(|route| {
-            let Action::Forward(forward) = &route.action else {
-                return None;
-            };
-            let goes = forward.clusters.iter().any(|c| *c.name == *cluster);
-            let retry = forward.retry.as_ref().filter(|_| goes)?;
-            Some((retry.retries, self.place(retry.origin)))
+        routes.filter_map(move |route| match &route.action {
+            Action::Forward(forward) => {
+                let mut clusters = forward.clusters.iter();
+                clusters.any(|c| *c.name == *cluster).then_some(&**forward)
+            }
+            _ => None,
         })
     }
 

@@ -259,6 +259,26 @@ fn a_rolling_update_loses_nothing_with_a_pre_stop_and_something_without() {
     let hasty = run("hasty");
     assert!(failed(&hasty) > 0, "the endpoints are known too late");
     assert!(failed_between(&hasty, 30.0, 40.0) < 1e-9);
+    // And that is told, of the one that loses something.
+    let lost = |run: &Value| {
+        let findings = run["findings"].as_array().into_iter().flatten();
+        let of_rollouts = findings.filter(|f| f["code"] == "TT-ROLLOUT-LOSS");
+        of_rollouts.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(lost(&gentle), Vec::<Value>::new());
+    let found = lost(&hasty);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let what = found[0]["what"].as_str().expect("a sentence");
+    let number: u64 = what
+        .split(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("a number");
+    assert!(
+        number.abs_diff(failed(&hasty)) <= 2,
+        "{what}: {}",
+        failed(&hasty)
+    );
 }
 
 #[test]

@@ -195,3 +195,127 @@ fn a_failover_that_ejects_the_healthy_zone_too_is_told_and_each_way_out_is_one()
         "no failover without outlier detection: {errors}"
     );
 }
+
+const INVERTED: &str = "examples/17-timeouts-inverted";
+
+#[test]
+fn a_caller_that_gives_up_before_the_one_it_calls_is_told_with_both_timeouts() {
+    let run = program::json(&["run", INVERTED]);
+    let found = finding(&run, "TT-TIMEOUTS-INVERTED");
+    // One in ten answers of `rates` takes longer than 400 ms.
+    let given_up = run["clients"][0]["flags"]["UT"].as_f64().expect("a count");
+    let all = run["clients"][0]["requests"].as_f64().expect("a count");
+    assert!(
+        (0.07..0.11).contains(&(given_up / all)),
+        "{given_up} of {all}"
+    );
+    let chain: Vec<&str> = (found["chain"].as_array().expect("steps").iter())
+        .filter_map(Value::as_str)
+        .collect();
+    assert_eq!(chain[0], "shop/portal waits 400ms for shop/quotes");
+    assert!(
+        chain[1].starts_with("shop/quotes waits 2s for shop/rates"),
+        "{chain:?}"
+    );
+    assert!(
+        found["cause"]
+            .as_str()
+            .expect("a cause")
+            .ends_with("mesh.yaml:47")
+    );
+    let right = program::json(&[
+        "run",
+        INVERTED,
+        "--set",
+        "vs/rates:spec.http[0].timeout=350ms",
+    ]);
+    assert!(findings(&right).is_empty(), "{:?}", findings(&right));
+}
+
+/// Three workloads one behind the other; the last fails, and `RETRIES` are those of both calls.
+const CHAIN: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: b, namespace: t}
+spec: {selector: {app: b}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: c, namespace: t}
+spec: {selector: {app: c}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a, namespace: t}
+spec: {replicas: 1, selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: a}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: b, namespace: t}
+spec: {replicas: 2, selector: {matchLabels: {app: b}}, template: {metadata: {labels: {app: b}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: c, namespace: t}
+spec: {replicas: 2, selector: {matchLabels: {app: c}}, template: {metadata: {labels: {app: c}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: b, namespace: t}
+spec: {hosts: [b], http: [{route: [{destination: {host: b}}], retries: OUTER}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: c, namespace: t}
+spec: {hosts: [c], http: [{route: [{destination: {host: c}}], retries: {attempts: 3, retryOn: 5xx}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: c, namespace: t}
+spec: {host: c, trafficPolicy: POLICY}
+---
+apiVersion: towtank/v1alpha1
+kind: Model
+metadata: {name: t}
+spec:
+  workloads:
+    t/b: {serviceTime: 1ms, calls: [\"http://c/\"]}
+    t/c: {serviceTime: 1ms, errors: [{status: 503, rate: 60%}]}
+---
+apiVersion: towtank/v1alpha1
+kind: Scenario
+metadata: {name: t}
+spec: {duration: 20s, load: [{name: l, from: t/a, url: 'http://b/', rate: 50/s}]}
+";
+
+#[test]
+fn two_layers_that_retry_the_same_request_are_told_and_one_layer_is_not() {
+    const TWICE: &str = "{attempts: 2, retryOn: 5xx}";
+    const MANY: &str = "{connectionPool: {http: {maxRetries: 100}}}";
+    let run = |outer: &str, policy: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("scenario.yaml");
+        let text = CHAIN.replace("OUTER", outer).replace("POLICY", policy);
+        fs::write(&file, text).expect("written");
+        program::json(&["run", &file.display().to_string()])
+    };
+    let both = run(TWICE, MANY);
+    let layers = finding(&both, "TT-RETRY-LAYERS");
+    let what = layers["what"].as_str().expect("a sentence");
+    assert!(
+        what.starts_with("one request of t/a may become 12 at t/c"),
+        "{what}"
+    );
+    let one = run("{attempts: 0}", MANY);
+    assert!(
+        !findings(&one).contains(&"TT-RETRY-LAYERS"),
+        "{:?}",
+        findings(&one)
+    );
+    let bounded = run(TWICE, "{retryBudget: {percent: 20}}");
+    assert!(
+        !findings(&bounded).contains(&"TT-RETRY-LAYERS"),
+        "{:?}",
+        findings(&bounded)
+    );
+}

@@ -1,0 +1,102 @@
+//! `TT-ROLLOUT-LOSS`: requests fail while a rolling update replaces pods, and not besides.
+
+use std::collections::BTreeMap;
+
+use super::course::windows;
+use super::{Context, percent};
+use crate::observe::record::{Finding, Severity};
+
+/// Words of the sentences that tell of a rolling update's begin and end.
+const BEGINS: &str = " is rolled out anew";
+const ENDS: (&str, &str) = ("every pod of ", " is new");
+/// Old pods drain for a while after the last new one is ready, in seconds.
+const DRAIN: f64 = 5.0;
+/// Failures from which it is named, and how much more often they have to be than at other times.
+const FAILED_MIN: f64 = 5.0;
+const TIMES_MORE: f64 = 5.0;
+
+pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    let record = context.record;
+    let mut updates = record.happenings.iter();
+    let Some(begin) = updates.find(|h| h.what.ends_with(BEGINS)) else {
+        return;
+    };
+    let from = begin.at.as_secs_f64();
+    let is_end = |what: &str| what.starts_with(ENDS.0) && what.ends_with(ENDS.1);
+    let until = (record.happenings.iter())
+        .filter(|h| is_end(&h.what))
+        .map(|h| h.at.as_secs_f64() + DRAIN)
+        .fold(from, f64::max);
+    let until = if until > from {
+        until
+    } else {
+        record.duration.as_secs_f64()
+    };
+    for (index, client) in (0..).zip(&record.clients) {
+        let length = record.series.window.as_secs_f64();
+        let (mut during, mut besides) = ((0.0, 0.0), (0.0, 0.0));
+        for window in windows(record, &record.series, index) {
+            let Some(goodput) = window.goodput else {
+                continue;
+            };
+            let requests = window.requests as f64;
+            let failed = requests * (1.0 - goodput).max(0.0);
+            let inside = window.at + length > from && window.at < until + length;
+            let sum = if inside { &mut during } else { &mut besides };
+            sum.0 += failed;
+            sum.1 += requests;
+        }
+        let share = |(failed, requests): (f64, f64)| failed / requests.max(1.0);
+        if during.0 < FAILED_MIN || share(during) < TIMES_MORE * share(besides) {
+            continue;
+        }
+        findings.push(Finding {
+            code: "TT-ROLLOUT-LOSS",
+            severity: Severity::Warning,
+            what: format!(
+                "{:.0} requests of `{}` ({}) fail while pods are replaced, from {from:.1} s to {until:.1} s; {} besides",
+                during.0,
+                client.name,
+                percent(share(during)),
+                percent(share(besides))
+            ),
+            chain: [begin.what.clone()].into_iter().chain(causes(&client.flags)).collect(),
+            cause: None,
+            help: "give endpoints time to leave before pods do (`preStop: sleep` longer than a push takes), a readiness probe that tells the truth, `maxUnavailable: 0`".to_owned(),
+            counterfactual: None,
+        });
+    }
+}
+
+/// What the failures were, the most frequent first.
+fn causes(flags: &BTreeMap<String, u64>) -> Option<String> {
+    const WORDS: [(&str, &str); 5] = [
+        (
+            "UF",
+            "connections refused: the pod was gone and still an endpoint",
+        ),
+        ("UC", "connections closed while an answer was awaited"),
+        ("UH", "no endpoint was ready"),
+        ("UO", "limits were full: too few pods were left"),
+        ("UT", "timeouts: too few pods were left"),
+    ];
+    let count = |flag: &str| -> u64 {
+        let named = |text: &str| text.split(',').any(|f| f == flag);
+        flags
+            .iter()
+            .filter(|(text, _)| named(text))
+            .map(|(_, n)| n)
+            .sum()
+    };
+    let mut seen: Vec<(u64, &str)> = WORDS
+        .iter()
+        .map(|(flag, words)| (count(flag), *words))
+        .collect();
+    seen.retain(|(n, _)| *n > 0);
+    seen.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
+    let words: Vec<String> = seen
+        .iter()
+        .map(|(n, words)| format!("{n} × {words}"))
+        .collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
