@@ -34,7 +34,7 @@
 //! | [`workload`], [`network`] | pods as servers; how long bytes travel |
 //! | [`simulation`] | the only room that knows engine and mesh: a request's life |
 //! | [`observe`] | counters, histograms, the finished record |
-//! | [`experiment`] | many runs: replications |
+//! | [`experiment`] | many runs: replications, two meshes on the same luck, expectations |
 //! | [`explain`], [`report`], [`export`], [`cli`] | reasons in words; text, JSON, CSV; tables for a real Envoy; the command line |
 //!
 //! A room imports only rooms below it; a test reads the sources and holds that.

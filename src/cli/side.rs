@@ -4,7 +4,7 @@
 //! their place, under its own path and with its own line numbers: what is said about it then
 //! names the same lines whichever side is run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::args::InputArgs;
@@ -93,19 +93,27 @@ impl Texts {
         args: &InputArgs,
         more: &[Edit],
     ) -> Gathered {
-        let mut has_model = false;
+        let mut models = BTreeSet::new();
         for source in &mut self.reader.sources {
             let documents = Documents::of(&source.text);
-            has_model |= documents.any("Model");
+            if documents.any("Model") {
+                models.insert(source.path.to_string());
+            }
             if documents.any("Scenario") {
                 source.text = documents.without("Scenario");
             }
         }
         if let Some(chosen) = chosen {
-            let model = chosen.model.as_ref().filter(|_| !has_model);
-            let added = std::iter::once(&chosen.scenario).chain(model);
-            self.reader.sources.extend(added.cloned());
-            self.on_disk.extend(chosen.on_disk.clone());
+            let model = chosen.model.as_ref().filter(|_| models.is_empty());
+            for source in std::iter::once(&chosen.scenario).chain(model) {
+                self.reader.sources.push(source.clone());
+                // Tables beside a Model are those of its own side, also where both sides call
+                // its file the same.
+                let real = chosen.on_disk.get(&*source.path);
+                if let Some(real) = real.filter(|_| !models.contains(&*source.path)) {
+                    self.on_disk.insert(source.path.to_string(), real.clone());
+                }
+            }
         }
         let options = decode::Options {
             namespace: namespace.map(str::to_owned),

@@ -139,6 +139,32 @@ fn paths_are_relative_to_the_current_folder() {
 }
 
 #[test]
+fn a_table_beside_a_model_is_that_of_its_own_revision() {
+    let dir = repository();
+    let dir = dir.path();
+    let csv = |ms: &str| {
+        fs::write(dir.join("mesh/latency.csv"), format!("ms\n{ms}\n")).expect("writable");
+    };
+    let model = dir.join("mesh/model.yaml");
+    let text = fs::read_to_string(&model).expect("readable");
+    let empirical = "empirical: {file: latency.csv, column: ms, unit: ms}";
+    fs::write(&model, text.replace("exponential: 40ms", empirical)).expect("writable");
+    csv("10");
+    commit(dir, "measured: 10 ms");
+    csv("30");
+    commit(dir, "measured: 30 ms");
+    let said = told(
+        dir,
+        &["diff", "--git", "HEAD~1..HEAD", "mesh", "--duration", "10s"],
+    );
+    assert!(
+        said.contains("(12 ms → 32 ms)") || said.contains("ms → 3"),
+        "{said}"
+    );
+    assert!(said.contains("told the same as before"), "{said}");
+}
+
+#[test]
 fn what_git_cannot_give_is_said_with_a_way_out() {
     let dir = repository();
     let dir = dir.path();

@@ -156,6 +156,45 @@ fn snapshots_do_not_depend_on_the_number_of_threads() {
     assert_eq!(of("1"), of("3"));
 }
 
+/// Tests a scenario with these routes against the mesh of the stories: rewrites, redirects, answers.
+fn routes(lines: &str, code: i32) -> String {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::copy(
+        root().join("tests/it/fixtures/explain/mesh.yaml"),
+        dir.path().join("mesh.yaml"),
+    )
+    .expect("a copy");
+    let scenario = format!(
+        "apiVersion: towtank/v1alpha1\nkind: Scenario\nmetadata: {{name: x}}\nspec:\n  manifests: [mesh.yaml]\n  duration: 1s\n  load: [{{from: shop/web, url: 'http://web/', rate: 1/s}}]\n  routes:\n{lines}"
+    );
+    fs::write(dir.path().join("scenario.yaml"), scenario).expect("writable");
+    let args = ["test", "scenario.yaml", "--no-snapshot"];
+    let out = ends(dir.path(), &args, code);
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn redirects_answers_and_missing_routes_are_routes_as_well() {
+    let out = routes(
+        "  - {url: 'http://web/old/1', status: 308, redirect: 'http://www.example.com/new'}\n  - {url: 'http://web/robots.txt', status: 418}\n",
+        0,
+    );
+    assert!(out.contains("PASS") && out.contains("2 routes"), "{out}");
+    let out = routes(
+        "  - {url: 'http://web/old/1', to: web}\n  - {from: shop/wbe, url: 'http://web/', to: web}\n",
+        5,
+    );
+    assert!(
+        out.contains("it is redirected (308) to `http://www.example.com/new`"),
+        "{out}"
+    );
+    assert!(out.contains("no workload is called `shop/wbe`"), "{out}");
+    let out = routes("  - {url: 'http://web/'}\n", 1);
+    assert!(out.contains("asks for nothing"), "{out}");
+    let out = routes("  - {url: 'http://web/', to: {v1: 60%, v2: 60%}}\n", 1);
+    assert!(out.contains("more than 100 % together"), "{out}");
+}
+
 /// The canary with a route that goes elsewhere and an expectation that breaks.
 fn broken() -> tempfile::TempDir {
     let dir = canary();
