@@ -34,7 +34,8 @@
 //! | [`workload`], [`network`] | pods as servers; how long bytes travel |
 //! | [`simulation`] | the only room that knows engine and mesh: a request's life |
 //! | [`observe`] | counters, histograms, the finished record |
-//! | [`experiment`] | many runs: replications, two meshes on the same luck, expectations |
+//! | [`analyze`], [`verdict`] | what is wrong with manifests, without running anything; what a run means |
+//! | [`experiment`] | many runs: replications, two meshes on the same luck, expectations, capacity |
 //! | [`explain`], [`report`], [`export`], [`cli`] | reasons in words; text, JSON, CSV; tables for a real Envoy; the command line |
 //!
 //! A room imports only rooms below it; a test reads the sources and holds that.
@@ -102,6 +103,7 @@
 //! * **No panic on input.** What is wrong is said with file and line, all at once.
 #![forbid(unsafe_code)]
 
+pub mod analyze;
 pub mod cli;
 pub mod config;
 pub mod control_plane;

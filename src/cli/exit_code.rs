@@ -19,6 +19,8 @@ pub enum ExitCode {
     Undecided = 6,
     /// `diff --exit-code`: something differs.
     Different = 7,
+    /// `analyze`: something as grave as `--fail-on` says was found.
+    Found = 8,
     /// Interrupted: what was simulated so far was reported. 128 + SIGINT, as shells count.
     Interrupted = 130,
 }

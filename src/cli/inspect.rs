@@ -10,7 +10,7 @@ use super::pipeline::{self, Inputs};
 use super::traffic::data;
 use crate::config::scenario::{model_schema, scenario_schema};
 use crate::report::json::pretty;
-use crate::report::{capacity, curl, diff, explain, json, proxy_config};
+use crate::report::{analyze, capacity, curl, diff, explain, json, proxy_config};
 
 /// `towtank proxy-config`.
 pub(super) fn proxy_config(args: &ProxyConfigArgs, console: Console) -> Result<ExitCode, Failure> {
@@ -73,6 +73,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode, Failure> {
         SchemaOf::Diff => diff::schema(),
         SchemaOf::Explain => explain::json::schema(),
         SchemaOf::Capacity => capacity::schema(),
+        SchemaOf::Analyze => analyze::schema(),
         SchemaOf::Model => pretty(&model_schema()),
         SchemaOf::Scenario => pretty(&scenario_schema()),
     };

@@ -11,6 +11,7 @@
     reason = "the one room that touches disk, terminal, environment and clock"
 )]
 
+mod analyze;
 pub mod args;
 mod bench;
 mod capacity;
@@ -70,6 +71,7 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Load(args) => traffic::load(args, console),
         Command::Explain(args) => explain::explain(args, console),
         Command::Diff(args) => diff::diff(args, console),
+        Command::Analyze(args) => analyze::analyze(args, console),
         Command::Capacity(args) => capacity::capacity(args, console),
         Command::Test(args) => test::test(args, console),
         Command::Sweep(args) => sweep::sweep(args, console),

@@ -185,6 +185,21 @@ impl Gathered {
         }
     }
 
+    /// Decodes and keeps everything that is to be said, whatever it is.
+    pub(super) fn diagnosed(&self) -> Diagnosed {
+        let loaded = decode::decode_parsed(&self.parsed, &self.sources, &self.options);
+        let mut diagnostics = self.problems.clone();
+        diagnostics.extend(loaded.diagnostics);
+        Diagnosed {
+            config: loaded.config,
+            diagnostics,
+            texts: Texts {
+                sources: Arc::clone(&self.sources),
+                edits: self.options.edits.clone(),
+            },
+        }
+    }
+
     /// Decodes and judges, with more values set after those of `--set`.
     pub(super) fn mesh(&self, more: &[Edit], console: Console) -> Result<Mesh, Failure> {
         let mut options = self.options.clone();
@@ -265,14 +280,34 @@ fn nothing(config: &MeshConfig, sources: &[Source]) -> Option<Diagnostic> {
     })
 }
 
+/// What was decoded, with all that is to be said about it.
+pub(super) struct Diagnosed {
+    pub(super) config: MeshConfig,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) texts: Texts,
+}
+
 /// What excerpts in messages are taken from.
 #[derive(Clone)]
-struct Texts {
+pub(super) struct Texts {
     sources: Arc<[Source]>,
     edits: Vec<Edit>,
 }
 
 impl Texts {
+    /// Diagnostics with excerpts.
+    pub(super) fn excerpts(&self, diagnostics: &[Diagnostic]) -> String {
+        let set = edit::source(&self.edits);
+        let sources = self.sources.iter().chain([&set]);
+        let texts: Vec<(&str, &str)> = sources.map(|s| (&*s.path, s.text.as_str())).collect();
+        render(diagnostics, &texts, true)
+    }
+
+    /// File names in the order in which they were read.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|source| &*source.path)
+    }
+
     /// All errors with their places, then what to do.
     fn refuse(&self, diagnostics: &[Diagnostic]) -> Failure {
         let set = edit::source(&self.edits);

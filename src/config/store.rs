@@ -85,6 +85,23 @@ pub struct MeshConfig {
 }
 
 impl MeshConfig {
+    /// Metadata of every object of Kubernetes and Istio that takes part.
+    pub fn metas(&self) -> impl Iterator<Item = &Meta> {
+        let istio = (self.virtual_services.iter().map(|o| &o.meta))
+            .chain(self.destination_rules.iter().map(|o| &o.meta))
+            .chain(self.gateways.iter().map(|o| &o.meta))
+            .chain(self.service_entries.iter().map(|o| &o.meta))
+            .chain(self.workload_entries.iter().map(|o| &o.meta))
+            .chain(self.sidecars.iter().map(|o| &o.meta))
+            .chain(self.peer_authentications.iter().map(|o| &o.meta))
+            .chain(self.authorization_policies.iter().map(|o| &o.meta))
+            .chain(self.envoy_filters.iter().map(|o| &o.meta));
+        (self.namespaces.iter().map(|o| &o.meta))
+            .chain(self.services.iter().map(|o| &o.meta))
+            .chain(self.workloads.iter().map(|o| &o.meta))
+            .chain(istio)
+    }
+
     /// Pods of a workload: what it says, or 1, within the bounds of its autoscaler.
     pub fn replicas(&self, owner: &PodTemplateOwner) -> u32 {
         let written = owner.replicas.unwrap_or(1);

@@ -6,6 +6,7 @@
 //! contract that other tools build on (one set of types gives the output *and* its published
 //! schema), CSV is for spreadsheets.
 
+pub mod analyze;
 pub mod capacity;
 pub mod csv;
 pub mod curl;

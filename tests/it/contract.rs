@@ -411,7 +411,9 @@ fn one_definition_gives_help_man_page_and_completions() {
         version.trim(),
         format!("towtank {}", env!("CARGO_PKG_VERSION"))
     );
-    for of in ["model", "scenario", "run", "curl", "explain", "capacity"] {
+    for of in [
+        "model", "scenario", "run", "curl", "explain", "capacity", "analyze",
+    ] {
         let schema: Value = serde_json::from_str(&program::text(&["schema", of])).unwrap();
         assert!(schema["$schema"].is_string(), "{of}");
     }

@@ -5,6 +5,7 @@
     reason = "tests read files, the environment and standard functions to compare with, and say what they measured"
 )]
 
+mod analyze;
 mod bad_input;
 mod capacity;
 mod config_admission;

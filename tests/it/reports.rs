@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use towtank::report::{capacity, curl, diff, explain, json};
+use towtank::report::{analyze, capacity, curl, diff, explain, json};
 
 use crate::program::{json as run_json, root, text};
 
@@ -34,6 +34,7 @@ fn check(file: &str, current: &str) {
 fn the_published_schema_of_results_is_current() {
     check("run.schema.json", &json::schema());
     check("curl.schema.json", &curl::schema());
+    check("analyze.schema.json", &analyze::schema());
     check("capacity.schema.json", &capacity::schema());
     check("explain.schema.json", &explain::json::schema());
     check("diff.schema.json", &diff::schema());

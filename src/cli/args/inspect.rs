@@ -123,6 +123,8 @@ pub enum SchemaOf {
     Diff,
     /// Output of `capacity -o json`.
     Capacity,
+    /// Output of `analyze -o json`.
+    Analyze,
 }
 
 /// `towtank completions`.

@@ -4,6 +4,7 @@
 //! counts requests. The first line of each text is the short help; the rest is shown by
 //! `--help` and in the man page.
 
+mod analyze;
 mod capacity;
 mod diff;
 mod explain;
@@ -21,6 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::store::IstioVersion;
 use crate::manifest::Edit;
+pub use analyze::{AnalyzeArgs, AnalyzeFormat, FailOn};
 pub use capacity::{Along, CapacityArgs, CapacityFormat, Target};
 pub use diff::{DiffArgs, DiffFormat};
 pub use explain::{ExplainArgs, ExplainFormat};
@@ -51,6 +53,7 @@ Exit codes:
   6    nothing in `expect` is broken, but something is undecided: the 95 % confidence interval over
        replications holds the bound (run more of them), or nothing was counted to judge it by
   7    `diff --exit-code`: something differs
+  8    analyze found something as grave as --fail-on says
   130  interrupted (Ctrl-C); what was simulated so far is reported
 
 Data goes to standard output and everything else to standard error. Colour is used on
@@ -125,6 +128,8 @@ pub enum Command {
     Test(Box<TestArgs>),
     /// Compare two meshes under the same scenario and the same luck.
     Diff(Box<DiffArgs>),
+    /// Say what is wrong with manifests, without running anything.
+    Analyze(Box<AnalyzeArgs>),
     /// Find the greatest load that meets what is expected, what gives way beyond it, and replicas.
     Capacity(Box<CapacityArgs>),
     /// Run every combination of some values, on all cores, into one table.

@@ -1,0 +1,79 @@
+//! What is wrong with manifests, without running anything: Istio's own analysis messages where
+//! they matter for traffic, and ours for what compiled tables know and Istio's analyzers do not.
+//!
+//! One rule, one function, one code. A rule reads the decoded objects and the tables that istiod
+//! would send; it says what happens to traffic, and what to do. Codes that Istio has are Istio's,
+//! with its trigger (`pkg/config/analysis/analyzers`); what admission refuses or warns of
+//! (`IST0106`, `IST0133`, `IST0130`, `IST0131`) is found while decoding, by `config`.
+
+mod codes;
+mod conflicts;
+mod destination_rules;
+mod gateways;
+mod known;
+mod policies;
+mod ports;
+mod references;
+mod resilience;
+
+pub use codes::{CODES, Code, Level, code, level};
+
+use crate::config::MeshConfig;
+use crate::diagnostic::{Class, Diagnostic, Place};
+use crate::units::Origin;
+use crate::xds::Snapshot;
+use known::Known;
+
+/// Everything the rules find, in the order of files, lines and codes.
+pub fn analyze(config: &MeshConfig, snapshot: &Snapshot) -> Vec<Diagnostic> {
+    let context = Context {
+        config,
+        snapshot,
+        known: Known::new(config),
+    };
+    let mut found = Vec::new();
+    references::check(&context, &mut found);
+    ports::check(&context, &mut found);
+    conflicts::check(&context, &mut found);
+    gateways::check(&context, &mut found);
+    destination_rules::check(&context, &mut found);
+    policies::check(&context, &mut found);
+    resilience::check(&context, &mut found);
+    found.sort_by(|a, b| (&a.place, a.code, &a.message).cmp(&(&b.place, b.code, &b.message)));
+    found.dedup();
+    found
+}
+
+/// What rules read.
+struct Context<'a> {
+    config: &'a MeshConfig,
+    snapshot: &'a Snapshot,
+    known: Known<'a>,
+}
+
+impl Context<'_> {
+    /// A message about a place; how grave it is stands with its code.
+    fn say(&self, code: &'static str, origin: Origin, message: String, help: &str) -> Diagnostic {
+        let mut diagnostic = match level(code) {
+            Level::Error => Diagnostic::error(code, Class::Advice, message),
+            Level::Warning | Level::Info => Diagnostic::warning(code, Class::Advice, message),
+        };
+        if !origin.is_built_in() {
+            let object = self.config.origins.object(origin.object);
+            diagnostic = diagnostic
+                .at(Place::new(&object.file, origin.line, origin.column))
+                .of(object.to_string());
+        }
+        diagnostic.help(help)
+    }
+}
+
+/// True when every label of the selector is among these.
+fn selects(
+    selector: &std::collections::BTreeMap<crate::xds::Name, crate::xds::Name>,
+    labels: &std::collections::BTreeMap<crate::xds::Name, crate::xds::Name>,
+) -> bool {
+    selector
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value))
+}
