@@ -62,6 +62,7 @@ pub fn narrate_in_time(snapshot: &Snapshot, story: &Story) -> Vec<Told> {
     }
     told.append(&mut asked);
     told.extend(teller.refused().map(untimed));
+    told.extend(teller.attempt_count().map(untimed));
     told.push(untimed(teller.end()));
     told
 }
@@ -402,6 +403,16 @@ impl Teller<'_> {
                 format!("the stream lasted longer than max_stream_duration {after}")
             }
         }
+    }
+
+    /// The header that tells upstreams which try they see (`include_request_attempt_count`).
+    fn attempt_count(&self) -> Option<String> {
+        let (vhost, _) = self.story.route?;
+        let tries = self.story.request.attempts;
+        let counted = self.vhost(vhost).is_some_and(|v| v.include_attempt_count);
+        (counted && tries > 1).then(|| {
+            format!("the last try carries `x-envoy-attempt-count: {tries}`, the first one 1")
+        })
     }
 
     fn end(&self) -> String {

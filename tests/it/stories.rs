@@ -168,3 +168,38 @@ fn a_request_from_outside_enters_at_the_gateway_that_serves_its_host() {
         "{first}"
     );
 }
+
+#[test]
+fn a_retried_request_says_which_try_its_upstream_was_told_of() {
+    const MESH: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: sick, namespace: t}
+spec: {selector: {app: sick}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: sick, namespace: t}
+spec: {selector: {matchLabels: {app: sick}}, template: {metadata: {labels: {app: sick}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: sick, namespace: t}
+spec: {hosts: [sick], http: [{route: [{destination: {host: sick}}], retries: {attempts: 2, retryOn: 5xx}}]}
+---
+apiVersion: towtank/v1alpha1
+kind: Model
+metadata: {name: t}
+spec: {workloads: {t/sick: {errors: [{status: 500, rate: 100%}]}}}
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mesh.yaml");
+    std::fs::write(&file, MESH).expect("written");
+    let path = file.display().to_string();
+    let told = crate::program::json(&["curl", "-f", &path, "http://sick/"]);
+    let trail: Vec<&str> = (told["trail"].as_array().expect("sentences").iter())
+        .filter_map(serde_json::Value::as_str)
+        .collect();
+    let said = "the last try carries `x-envoy-attempt-count: 3`, the first one 1";
+    assert!(trail.contains(&said), "{trail:#?}");
+}
