@@ -30,6 +30,7 @@ mod merge;
 mod names;
 mod output;
 mod pipeline;
+mod proxy_stats;
 mod review;
 mod side;
 mod snapshot_file;
@@ -77,6 +78,7 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Sweep(args) => sweep::sweep(args, console),
         Command::Merge(args) => merge::merge(args, console),
         Command::ProxyConfig(args) => inspect::proxy_config(args, console),
+        Command::ProxyStats(args) => proxy_stats::proxy_stats(args, console),
         Command::Export(args) => export::export(args, console),
         Command::Bench(args) => bench::bench(args),
         Command::Schema(args) => inspect::schema(args),

@@ -8,6 +8,7 @@ pub mod envoy_stats;
 pub mod histogram;
 pub mod interval;
 pub mod proxy_stats;
+pub mod proxy_view;
 pub mod record;
 pub mod recorder;
 pub mod tally;

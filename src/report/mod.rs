@@ -19,6 +19,7 @@ pub mod json;
 pub mod junit;
 pub mod notice;
 pub mod proxy_config;
+pub mod proxy_stats;
 pub mod sarif;
 pub mod snapshot;
 pub mod sweep;

@@ -300,6 +300,7 @@ impl<'a> Builder<'a> {
             tick: self.model.proxy_timer_tick,
             edge_bases,
             edge_count,
+            watched: None,
             timeline: None,
         }
     }

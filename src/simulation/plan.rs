@@ -74,6 +74,8 @@ pub struct Plan {
     /// Number of client slots per pod: `edges` is laid out by it.
     pub(crate) edge_bases: Vec<u32>,
     pub(crate) edge_count: usize,
+    /// A pod whose statistics are kept apart.
+    pub(crate) watched: Option<super::proxy_view::Watched>,
     /// What happens while it runs; `None`: nothing but requests.
     pub(crate) timeline: Option<Box<Timeline>>,
 }

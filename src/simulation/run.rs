@@ -54,6 +54,21 @@ pub(super) fn follow(
     run_with(plan, seed, control, Follower::new(load, number), None)
 }
 
+/// The world at a moment, with what is in flight then.
+pub(super) fn stop_at<'p, T: Trail>(
+    plan: &'p Plan,
+    seed: Seed,
+    control: &Control<'_>,
+    trail: T,
+    at: SimTime,
+) -> (World<'p, T>, SimTime, Ended, u64) {
+    let mut queue: Queue<Event> = Queue::new(plan.expected_events);
+    let mut world = World::new(plan, seed, control.keep_requests, trail, &mut queue);
+    let ended = advance(&mut world, &mut queue, at, control);
+    world.close_accounts(at);
+    (world, at, ended, queue.popped())
+}
+
 /// `only`: so many requests of the first load and none of the others.
 fn run_with<T: Trail>(
     plan: &Plan,

@@ -282,8 +282,9 @@ impl<'p, T: Trail> World<'p, T> {
             }
             None => Monitor::default(),
         };
+        let watched = plan.watched.filter(|watched| watched.pod == pod);
         self.edges.push(Edge {
-            slot,
+            slot: watched.map_or(slot, |watched| watched.slots + slot),
             cluster,
             breakers: Breakers::default(),
             monitor,

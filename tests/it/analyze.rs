@@ -349,10 +349,8 @@ fn istios_own_inputs_give_istios_own_codes() {
     for line in &differ {
         println!("  {line}");
     }
-    assert!(
-        held + 3 >= all && held >= 20,
-        "{held} of {all}: {differ:#?}"
-    );
+    // One VirtualService that conflicts by a wildcard and a narrower `exportTo` is not told.
+    assert!(held + 1 >= all && held >= 9, "{held} of {all}: {differ:#?}");
 }
 
 #[test]

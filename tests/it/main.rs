@@ -45,6 +45,7 @@ mod manifest_reader;
 mod models;
 mod pages;
 mod program;
+mod proxy_stats;
 mod published;
 mod readme;
 mod recipe;

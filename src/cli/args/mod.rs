@@ -10,6 +10,7 @@ mod diff;
 mod explain;
 mod export;
 mod inspect;
+mod proxy_stats;
 mod sweep;
 mod test;
 mod traffic;
@@ -30,6 +31,7 @@ pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
 pub use inspect::{
     BenchArgs, BenchModel, CompletionArgs, ProxyConfigArgs, SchemaArgs, SchemaOf, Table,
 };
+pub use proxy_stats::{ProxyStatsArgs, StatsFormat};
 pub use sweep::{MergeArgs, SweepArgs};
 pub use test::{TestArgs, TestFormat};
 pub use traffic::{CurlArgs, LoadArgs, Repeat, RunArgs};
@@ -139,6 +141,8 @@ pub enum Command {
     /// Print what a proxy is told: listeners, routes, clusters, endpoints.
     #[command(visible_alias = "pc", name = "proxy-config")]
     ProxyConfig(Box<ProxyConfigArgs>),
+    /// Print what a proxy's admin interface would show at a moment of a run: /stats, /clusters.
+    ProxyStats(Box<ProxyStatsArgs>),
     /// Write a proxy's configuration for another program.
     Export(ExportArgs),
     /// Measure the simulator's own speed on this machine.
