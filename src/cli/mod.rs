@@ -27,6 +27,7 @@ mod input;
 mod inspect;
 mod interrupt;
 mod merge;
+mod mesh;
 mod names;
 mod output;
 mod pipeline;
@@ -37,6 +38,7 @@ mod snapshot_file;
 mod sweep;
 mod sweep_file;
 mod test;
+mod texts;
 mod traffic;
 
 use std::process;

@@ -31,6 +31,7 @@ pub mod mutate;
 pub mod outlier_detection;
 mod path;
 pub mod pattern;
+pub mod reason;
 pub mod retry;
 pub mod router;
 pub mod timeout;
