@@ -11,7 +11,7 @@ use crate::config::scenario::{Model, Scenario, spare_pods};
 use crate::config::store::MeshConfig;
 use crate::control_plane;
 use crate::experiment::{
-    Expected, counterfactual, replicate_expecting, settle_findings, unknown_names,
+    Expected, counterfactual, failover, replicate_expecting, settle_findings, unknown_names,
 };
 use crate::explain::narrate;
 use crate::observe::Record;
@@ -176,6 +176,8 @@ impl Mesh {
         record.findings = verdict::judge(&record, &snapshot);
         settle_findings(&scenario.expect, &mut record);
         if !how.is_test {
+            failover::add(&mut record, &snapshot, &self.model, scenario, &control);
+            settle_findings(&scenario.expect, &mut record);
             counterfactual::add(&mut record, &snapshot, &self.model, scenario, &control);
         }
         drop(progress);

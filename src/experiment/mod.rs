@@ -11,6 +11,7 @@ pub mod counterfactual;
 pub mod diff;
 pub mod expectation;
 mod expected_names;
+pub mod failover;
 pub mod replicas;
 pub mod replicate;
 mod route_test;

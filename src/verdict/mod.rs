@@ -29,6 +29,7 @@ pub const CODES: &[&str] = &[
     "TT-BREAKER-OPEN",
     "TT-COLLAPSE",
     "TT-EJECTION-COLLAPSE",
+    "TT-FAILOVER-OVERLOAD",
     "TT-IMBALANCE",
     "TT-METASTABLE",
     "TT-NO-HEADROOM",

@@ -165,6 +165,18 @@ fn a_failover_that_ejects_the_healthy_zone_too_is_told_and_each_way_out_is_one()
         "{cause}"
     );
     assert!(failed_share(&run) > 0.3, "{}", failed_share(&run));
+    let overload = finding(&run, "TT-FAILOVER-OVERLOAD");
+    let what = overload["what"].as_str().expect("a sentence");
+    assert!(
+        what.contains("shop/catalog-a refuses") && what.contains("(0.0 % when nothing is lost)"),
+        "{what}"
+    );
+    let nothing_lost = program::json(&["run", outage, "--set", "Scenario:events=null"]);
+    assert!(
+        findings(&nothing_lost).is_empty(),
+        "{:?}",
+        findings(&nothing_lost)
+    );
     let policy = "shop/DestinationRule/catalog:spec.trafficPolicy";
     for way_out in [
         format!("{policy}.outlierDetection.maxEjectionPercent=50"),
