@@ -7,8 +7,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::decode::register;
-use crate::config::load::{self, LoadOptions, Parsed};
-use crate::config::scenario::{Model, Scenario, decode_model, decode_scenario};
+use crate::config::load::{self, Change, Changed, LoadOptions, Parsed};
+use crate::config::scenario::{EventKind, Model, Scenario, decode_model, decode_scenario};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::diagnostic::{Class, Diagnostic};
 use crate::manifest::{Edit, Object, Source};
@@ -30,6 +30,8 @@ pub(super) struct Options {
 #[derive(Debug, Default)]
 pub(super) struct Decoded {
     pub(super) config: MeshConfig,
+    /// What it is after each change of configuration that the scenario's events make.
+    pub(super) later: Vec<Changed>,
     pub(super) models: Vec<Model>,
     pub(super) scenarios: Vec<Scenario>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -48,11 +50,7 @@ pub(super) fn decode(sources: &[Source], options: &Options) -> Decoded {
 /// Decodes what was made of texts.
 pub(super) fn decode_parsed(parsed: &Parsed, sources: &[Source], options: &Options) -> Decoded {
     let on_disk = &options.on_disk;
-    let options = LoadOptions {
-        default_namespace: options.namespace.as_deref().unwrap_or("default").into(),
-        version: options.version.unwrap_or_default(),
-        edits: options.edits.clone(),
-    };
+    let options = load_options(options);
     let loaded = load::decode(parsed, sources, &options);
     let texts = RefCell::new(Vec::new());
     let mut decoded = Decoded {
@@ -95,7 +93,36 @@ pub(super) fn decode_parsed(parsed: &Parsed, sources: &[Source], options: &Optio
         decoded.config.placement.clone_from(&model.placement);
     }
     decoded.beside = texts.into_inner();
+    let scenario = decoded.scenarios.first();
+    let changes: Vec<Change<'_>> = scenario.map_or_else(Vec::new, changes_of);
+    if !changes.is_empty() {
+        let (later, said) = load::after(parsed, sources, &options, &decoded.config, &changes);
+        let last = later.last().map(|changed| changed.config.origins.clone());
+        decoded.config.origins = last.unwrap_or_default();
+        decoded.later = later;
+        decoded.diagnostics.extend(said);
+    }
     decoded
+}
+
+/// The changes of configuration in a scenario's events, in the order of time.
+fn changes_of(scenario: &Scenario) -> Vec<Change<'_>> {
+    let events = scenario.events.iter();
+    events
+        .filter_map(|event| {
+            let is_deletion = matches!(event.what, EventKind::Delete { .. });
+            let files = event.what.files()?;
+            Some(Change { files, is_deletion })
+        })
+        .collect()
+}
+
+fn load_options(options: &Options) -> LoadOptions {
+    LoadOptions {
+        default_namespace: options.namespace.as_deref().unwrap_or("default").into(),
+        version: options.version.unwrap_or_default(),
+        edits: options.edits.clone(),
+    }
 }
 
 /// A file beside the one that names it.

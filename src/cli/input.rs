@@ -26,6 +26,8 @@ pub(super) struct Reader {
     /// What could not be read.
     pub(super) problems: Vec<Diagnostic>,
     seen: BTreeSet<PathBuf>,
+    /// Files that are read only where they are named themselves.
+    left_out: BTreeSet<PathBuf>,
     folders: BTreeSet<PathBuf>,
 }
 
@@ -55,6 +57,17 @@ impl Reader {
         }
     }
 
+    /// From now on a folder that holds this file is read without it.
+    pub(super) fn leave_out(&mut self, path: &Path) {
+        let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        self.left_out.insert(identity);
+    }
+
+    fn is_left_out(&self, path: &Path) -> bool {
+        let whole = || fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        !self.left_out.is_empty() && self.left_out.contains(&whole())
+    }
+
     /// Reads a folder once, so that a loop of links ends where it began.
     fn folder(&mut self, folder: &Path, depth: usize) {
         let identity = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
@@ -78,7 +91,7 @@ impl Reader {
             }
             match fs::metadata(&path) {
                 Ok(meta) if meta.is_dir() => self.folder(&path, depth + 1),
-                Ok(_) if has_ending(&path) => self.file(&path),
+                Ok(_) if has_ending(&path) && !self.is_left_out(&path) => self.file(&path),
                 Ok(_) => {}
                 Err(error) => self.cannot(&path, &error),
             }

@@ -7,6 +7,7 @@ use super::exit_code::Failure;
 use super::interrupt;
 use super::output::Console;
 use super::texts::Texts;
+use crate::config::load::Changed;
 use crate::config::scenario::{Model, Scenario, spare_pods};
 use crate::config::store::MeshConfig;
 use crate::control_plane;
@@ -23,6 +24,8 @@ use crate::xds::Snapshot;
 #[derive(Clone)]
 pub(super) struct Mesh {
     pub(super) config: MeshConfig,
+    /// What it is after each change that the scenario's events make.
+    pub(super) later: Vec<Changed>,
     pub(super) model: Model,
     pub(super) scenarios: Vec<Scenario>,
     /// Namespace of the client and of short names.
@@ -46,13 +49,18 @@ impl Mesh {
     /// The same with the pods that the scenario's events may start.
     pub(super) fn compile_for(&self, scenario: &Scenario) -> Snapshot {
         let spare = spare_pods(&scenario.events, &self.config);
-        if spare.is_empty() {
+        if spare.is_empty() && self.later.is_empty() {
             return self.compile();
         }
-        control_plane::compile(&MeshConfig {
+        let config = MeshConfig {
             spare_pods: spare,
             ..self.config.clone()
-        })
+        };
+        let changes = scenario.events.iter().any(|e| e.what.files().is_some());
+        let later = if changes { &self.later[..] } else { &[] };
+        // That they go together was seen when they were read.
+        control_plane::compile_all(&config, later)
+            .unwrap_or_else(|_| control_plane::compile(&config))
     }
 
     /// Warnings that belong on standard error because the output has no place for them.

@@ -14,7 +14,9 @@ use super::output::Console;
 use super::texts::Texts;
 use super::{decode, names};
 use crate::config::load::{self, Parsed};
+use crate::config::scenario::{EventKind, Scenario};
 use crate::config::store::{IstioVersion, MeshConfig};
+use crate::control_plane;
 use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::manifest::{Edit, Source};
 
@@ -88,7 +90,8 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, Failure> {
 
 /// Files and folders that a scenario names.
 pub(super) fn named_by(file: &Path) -> Result<Vec<PathBuf>, Failure> {
-    Ok(read_scenario(file, &[], &mut Reader::default())?.paths)
+    let named = read_scenario(file, &[], &mut Reader::default())?;
+    Ok([named.paths, named.applied].concat())
 }
 
 /// What a Scenario document says about other files.
@@ -97,6 +100,8 @@ pub(super) struct ScenarioPaths {
     pub(super) paths: Vec<PathBuf>,
     /// The Model alone.
     pub(super) model: Option<PathBuf>,
+    /// What its events apply and delete.
+    applied: Vec<PathBuf>,
     version: Option<IstioVersion>,
 }
 
@@ -132,6 +137,17 @@ pub(super) fn read_scenario(
         return Err(texts.refuse(&said));
     };
     let folder = file.parent().unwrap_or(Path::new(""));
+    // What an event applies is not there at the start, also where its folder is named.
+    let mut applied = Vec::new();
+    for event in &scenario.events {
+        if let Some(files) = event.what.files() {
+            applied.extend(files.iter().map(|source| PathBuf::from(&*source.path)));
+        }
+        if let EventKind::Apply { files } = &event.what {
+            let paths = files.iter().map(|source| Path::new(&*source.path));
+            paths.for_each(|path| reader.leave_out(path));
+        }
+    }
     let written = scenario.manifests.iter().chain(&scenario.model);
     let version = scenario
         .istio_version
@@ -141,6 +157,7 @@ pub(super) fn read_scenario(
     Ok(ScenarioPaths {
         paths: written.map(|path| folder.join(&**path)).collect(),
         model: scenario.model.as_ref().map(|path| folder.join(&**path)),
+        applied,
         version: version.map_err(Failure::Usage)?,
     })
 }
@@ -179,11 +196,14 @@ impl Gathered {
         options.edits.extend_from_slice(more);
         let loaded = decode::decode_parsed(&self.parsed, &self.sources, &options);
         let texts = Texts {
-            sources: Arc::clone(&self.sources),
+            sources: with_applied(&self.sources, &loaded.scenarios),
             edits: options.edits,
         };
         let mut diagnostics = self.problems.clone();
         diagnostics.extend(loaded.diagnostics);
+        if let Err(why) = control_plane::compile_all(&loaded.config, &loaded.later) {
+            diagnostics.push(*why);
+        }
         if !diagnostics.iter().any(Diagnostic::is_error) {
             diagnostics.extend(nothing(&loaded.config, &self.sources));
         }
@@ -216,6 +236,7 @@ impl Gathered {
         Ok(Mesh {
             namespace: names::default_namespace(self.options.namespace.as_deref(), &loaded.config),
             config: loaded.config,
+            later: loaded.later,
             model: models.pop().unwrap_or_default(),
             scenarios: loaded.scenarios,
             assumed: Vec::new(),
@@ -225,6 +246,18 @@ impl Gathered {
             texts,
         })
     }
+}
+
+/// The texts, with those that events of the scenarios bring.
+fn with_applied(sources: &Arc<[Source]>, scenarios: &[Scenario]) -> Arc<[Source]> {
+    let events = scenarios.iter().flat_map(|scenario| &scenario.events);
+    let applied: Vec<&Source> = (events.filter_map(|event| event.what.files()))
+        .flatten()
+        .collect();
+    if applied.is_empty() {
+        return Arc::clone(sources);
+    }
+    sources.iter().chain(applied).cloned().collect()
 }
 
 /// An error when nothing was read that requests could go to.

@@ -5,6 +5,7 @@
 //! (namespace, name), so that the order of files never matters.
 
 mod assemble;
+mod changes;
 mod duplicates;
 mod mesh;
 
@@ -14,7 +15,11 @@ use super::MeshConfig;
 use super::store::IstioVersion;
 use crate::diagnostic::{Class, Diagnostic};
 use crate::manifest::{Edit, Family, Object, Source, edit, known_kind, read_objects};
+use crate::units::Origins;
 use crate::xds::Name;
+
+pub(crate) use changes::wanted;
+pub use changes::{Change, Changed, after};
 
 /// What loading needs to know beside the texts.
 #[derive(Clone, Debug)]
@@ -92,16 +97,38 @@ pub fn load(sources: Vec<Source>, options: &LoadOptions) -> Loaded {
 /// Decodes and judges what [`parse`] made of `sources`; the texts are not kept.
 pub fn decode(parsed: &Parsed, sources: &[Source], options: &LoadOptions) -> Loaded {
     let mut diagnostics = parsed.diagnostics.clone();
+    let objects = objects(parsed, options, &mut diagnostics);
+    assembled(&objects, sources, options, Origins::default(), diagnostics)
+}
+
+/// What is there, each object once, with the values that are set.
+fn objects(
+    parsed: &Parsed,
+    options: &LoadOptions,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Object> {
     let objects = parsed.objects.iter().cloned();
     let objects = objects
         .map(|object| with_namespace(object, options))
         .collect();
-    let objects = duplicates::remove(objects, &mut diagnostics);
+    let objects = duplicates::remove(objects, diagnostics);
     let mut objects = duplicates::remove_owned(objects);
     diagnostics.extend(edit::apply(&mut objects, &options.edits));
+    objects
+}
+
+/// Objects to their lists.
+fn assembled(
+    objects: &[Object],
+    sources: &[Source],
+    options: &LoadOptions,
+    origins: Origins,
+    diagnostics: Vec<Diagnostic>,
+) -> Loaded {
     let mut loaded = Loaded {
         config: MeshConfig {
             version: options.version,
+            origins,
             ..MeshConfig::default()
         },
         diagnostics,
@@ -109,9 +136,9 @@ pub fn decode(parsed: &Parsed, sources: &[Source], options: &LoadOptions) -> Loa
     };
     for object in objects {
         match object.family() {
-            Some(Family::Simulated) => assemble::add(&mut loaded, &object, sources),
-            Some(Family::Towtank) => keep_own(&mut loaded, object),
-            Some(Family::NotSimulated) => loaded.diagnostics.push(not_simulated(&object)),
+            Some(Family::Simulated) => assemble::add(&mut loaded, object, sources),
+            Some(Family::Towtank) => keep_own(&mut loaded, object.clone()),
+            Some(Family::NotSimulated) => loaded.diagnostics.push(not_simulated(object)),
             Some(Family::Inert) | None => {}
         }
     }

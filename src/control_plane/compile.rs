@@ -54,6 +54,7 @@ pub fn compile(config: &MeshConfig) -> Snapshot {
         clusters: tables.clusters,
         local_clusters,
         assumed,
+        later: Vec::new(),
     };
     snapshot
         .assumed

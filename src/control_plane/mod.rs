@@ -16,6 +16,7 @@
 
 mod address;
 mod authorization;
+mod changes;
 mod cluster;
 mod compile;
 mod concurrency;
@@ -52,6 +53,7 @@ mod virtual_host;
 mod virtual_service;
 mod visibility;
 
+pub use changes::compile_all;
 pub use compile::compile;
 
 #[cfg(test)]

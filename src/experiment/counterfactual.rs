@@ -4,7 +4,7 @@
 //! the finding is gone is told, with what it changes. Nothing is promised that was not run.
 
 use super::replicate;
-use crate::config::scenario::{Model, Scenario};
+use crate::config::scenario::{Model, Scenario, TimedEvent};
 use crate::observe::Record;
 use crate::observe::record::{EdgeRecord, Finding};
 use crate::simulation::{Control, prepare};
@@ -13,8 +13,13 @@ use crate::verdict;
 use crate::xds::Snapshot;
 use crate::xds::route::Action;
 
-/// Findings that a change of retries or queues may remove.
-const CODES: [&str; 3] = ["TT-METASTABLE", "TT-RETRY-STORM", "TT-COLLAPSE"];
+/// Findings that a change of retries, queues or order may remove.
+const CODES: [&str; 4] = [
+    "TT-METASTABLE",
+    "TT-RETRY-STORM",
+    "TT-COLLAPSE",
+    "TT-NC-WINDOW",
+];
 /// Tries per request from which an edge's retries are looked at.
 const AMPLIFIED: f64 = 1.2;
 /// Envoy's own retry budget: a fifth of the active requests, three at least.
@@ -26,6 +31,8 @@ struct Candidate {
     what: String,
     snapshot: Snapshot,
     model: Model,
+    /// Another course of events.
+    events: Option<Vec<TimedEvent>>,
 }
 
 /// Adds to each finding what would remove it, where that was found.
@@ -43,11 +50,23 @@ pub fn add(
         return;
     }
     let mut tried = Vec::new();
-    for candidate in candidates(record, snapshot, model) {
+    let is_gap = |at: &usize| record.findings[*at].code == "TT-NC-WINDOW";
+    let mut all = Vec::new();
+    if open.iter().any(is_gap) {
+        all.extend(at_once(snapshot, model, scenario));
+    }
+    if !open.iter().all(is_gap) {
+        all.extend(candidates(record, snapshot, model));
+    }
+    for candidate in all {
         if open.is_empty() {
             break;
         }
-        let Ok(plan) = prepare(&candidate.snapshot, &candidate.model, scenario) else {
+        let mut changed = scenario.clone();
+        if let Some(events) = candidate.events {
+            changed.events = events;
+        }
+        let Ok(plan) = prepare(&candidate.snapshot, &candidate.model, &changed) else {
             continue;
         };
         let quiet = Control {
@@ -85,7 +104,9 @@ pub fn add(
 
 /// The same code about the same load; a storm is one wherever it is.
 fn is_same(other: &Finding, finding: &Finding) -> bool {
-    let subject = |f: &Finding| f.what.split('`').nth(1).map(str::to_owned);
+    // Of a gap it is the cluster, of everything else who is named first.
+    let at = if finding.code == "TT-NC-WINDOW" { 3 } else { 1 };
+    let subject = |f: &Finding| f.what.split('`').nth(at).map(str::to_owned);
     let anywhere = finding.code == "TT-RETRY-STORM";
     other.code == finding.code && (anywhere || subject(other) == subject(finding))
 }
@@ -138,6 +159,7 @@ fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candid
                 what: format!("`attempts: {retries}` towards {}", hosts(&clusters)),
                 snapshot: changed,
                 model: model.clone(),
+                events: None,
             });
         }
     }
@@ -151,6 +173,7 @@ fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candid
             ),
             snapshot: changed,
             model: model.clone(),
+            events: None,
         });
     }
     all.extend(short_queues(record, snapshot, model));
@@ -166,9 +189,33 @@ fn hosts(clusters: &[&str]) -> String {
     clusters.iter().map(host).collect::<Vec<_>>().join(", ")
 }
 
+/// Everything that is applied or deleted comes with the first of it, and so in one push.
+fn at_once(snapshot: &Snapshot, model: &Model, scenario: &Scenario) -> Option<Candidate> {
+    let mut events = scenario.events.clone();
+    let is_change = |event: &&mut TimedEvent| event.what.files().is_some();
+    let mut changes: Vec<&mut TimedEvent> = events.iter_mut().filter(is_change).collect();
+    let first = changes.iter().map(|event| event.at).min()?;
+    if changes.iter().all(|event| event.at == first) {
+        return None;
+    }
+    for event in &mut changes {
+        event.at = first;
+    }
+    events.sort_by_key(|event| event.at);
+    Some(Candidate {
+        what: format!("everything applied at once, at {first}"),
+        snapshot: snapshot.clone(),
+        model: model.clone(),
+        events: Some(events),
+    })
+}
+
 /// Most retries that were allowed before.
 fn set_retries(snapshot: &mut Snapshot, clusters: &[&str], retries: u32) -> u32 {
     let mut most = 0;
+    for later in &mut snapshot.later {
+        most = most.max(set_retries(&mut later.tables, clusters, retries));
+    }
     for id in snapshot.route_configs.ids() {
         for host in &mut snapshot.route_configs[id].virtual_hosts {
             let mut routes = host.routes.to_vec();
@@ -192,6 +239,9 @@ fn set_retries(snapshot: &mut Snapshot, clusters: &[&str], retries: u32) -> u32 
 }
 
 fn set_budget(snapshot: &mut Snapshot, clusters: &[&str]) {
+    for later in &mut snapshot.later {
+        set_budget(&mut later.tables, clusters);
+    }
     for id in snapshot.clusters.ids() {
         let cluster = &mut snapshot.clusters[id];
         if clusters.contains(&&*cluster.name) {
@@ -224,5 +274,6 @@ fn short_queues(record: &Record, snapshot: &Snapshot, model: &Model) -> Option<C
         ),
         snapshot: snapshot.clone(),
         model: changed,
+        events: None,
     })
 }

@@ -26,7 +26,10 @@ pub struct Told {
 
 /// The same with the time of each decision, as far as the story knows it.
 pub fn narrate_in_time(snapshot: &Snapshot, story: &Story) -> Vec<Told> {
-    let teller = Teller { snapshot, story };
+    let teller = Teller {
+        snapshot: snapshot.at(story.version),
+        story,
+    };
     let untimed = |what: String| Told { at: None, what };
     let mut told: Vec<Told> = Vec::new();
     told.extend(teller.entrance().map(untimed));

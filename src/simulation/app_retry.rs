@@ -122,6 +122,7 @@ impl<T: Trail> World<'_, T> {
         let Repeat {
             parent, route, pod, ..
         } = repeat;
+        let route = self.route_now(pod, route);
         let id = self.create_call(now, route, pod, parent, repeat.key, Some(repeat.worker));
         let call = &mut self.calls[id as usize];
         (call.drawn, call.prefix) = (repeat.drawn, repeat.prefix);

@@ -136,7 +136,7 @@ impl<T: Trail> World<'_, T> {
         let pod = client.unwrap_or(pod);
         let id = self.create_call(
             now,
-            mix.route,
+            self.route_now(pod, mix.route),
             pod,
             Parent::Root { load, user },
             key,

@@ -8,6 +8,7 @@ use super::build_route::Routes;
 use super::plan::{App, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, flat_targets};
 use super::resolve::Resolver;
 use super::run::FOREVER;
+use super::versions::Tables;
 use crate::config::scenario::{Model, Scenario, WORKERS_MAX, WorkloadModel};
 use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::network::Distances;
@@ -25,6 +26,8 @@ pub(super) struct Builder<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) model: &'a Model,
     pub(super) resolver: Resolver<'a>,
+    /// Which version of the tables `snapshot` and `resolver` are of, and all of them.
+    pub(super) tables: Tables<'a>,
     pub(super) distances: Distances,
     pub(super) apps: Vec<App>,
     pub(super) pods: Vec<PodPlan>,
@@ -57,6 +60,7 @@ pub fn prepare(
         snapshot,
         model,
         resolver: Resolver::new(snapshot),
+        tables: Tables::of(snapshot),
         distances: Distances::new(
             &network.same_zone,
             &network.same_region,
@@ -260,6 +264,7 @@ impl<'a> Builder<'a> {
             self.warnings.push(bad);
         }
         let places = self.places.len();
+        let versions = routes.versions(&self);
         let (mut slots, clusters) = routes.clusters(&mut self, places);
         let inbounds = routes.inbounds(&self, &mut slots);
         // Edges of a pod: one per slot of its workload.
@@ -302,6 +307,7 @@ impl<'a> Builder<'a> {
             edge_count,
             watched: None,
             timeline: None,
+            versions,
         }
     }
 

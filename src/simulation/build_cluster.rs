@@ -1,6 +1,6 @@
 //! Slots and cluster plans: the clusters a workload uses, as each of its localities sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Builder;
 use super::plan::{ClusterPlan, ClusterSource, Connect, HostPlan, InboundPlan, NIL, Slot};
@@ -23,6 +23,8 @@ pub(super) struct SlotKey {
     pub(super) host: String,
     /// Connections of the TCP proxy; they share no pool with requests.
     pub(super) tcp: bool,
+    /// The first version of the tables with this cluster as it is.
+    pub(super) version: u32,
 }
 
 /// Slots while they are made.
@@ -33,9 +35,15 @@ pub(super) struct Slots {
     per_app: BTreeMap<u32, u32>,
     /// Number of calls per app, filled when clusters are made.
     pub(super) calls: Vec<usize>,
+    /// (version, slot): proxies with that version of the tables have the slot.
+    pub(super) live: BTreeSet<(u32, u32)>,
 }
 
 impl Slots {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// (slot, position among the client's slots).
     pub(super) fn slot(&mut self, key: SlotKey, upstream: Upstream) -> (u32, u32) {
         if let Some(id) = self.ids.get(&key) {
@@ -61,6 +69,7 @@ impl super::build_route::Routes {
         let mut slots = Vec::new();
         let mut clusters = Vec::new();
         for (key, upstream, _) in &self.slots.entries {
+            builder.turn_to(key.version);
             let app = &builder.apps[key.app as usize];
             let mut used: Vec<u32> = app
                 .pods
@@ -81,6 +90,7 @@ impl super::build_route::Routes {
                 synthetic: upstream.synthetic,
             });
         }
+        builder.turn_to(0);
         (slots, clusters)
     }
 
@@ -118,7 +128,10 @@ impl super::build_route::Routes {
         };
         let cluster = &inbound.cluster.name;
         let known = |plan: &InboundPlan| {
-            plan.app == app && plan.cluster == *cluster && plan.streams == streams
+            plan.app == app
+                && plan.cluster == *cluster
+                && plan.streams == streams
+                && (plan.thresholds == *limits && plan.retry.as_deref() == inbound.retry.as_ref())
         };
         if let Some(at) = self.inbounds.iter().position(known) {
             return at as u32;

@@ -186,6 +186,36 @@ impl Builder<'_> {
                     add(at, Action::Rollout { app });
                 }
             }
+            EventKind::Apply { .. } | EventKind::Delete { .. } => {
+                self.change(event, sentence, into);
+            }
+        }
+    }
+
+    /// The configuration changes, and with it numbers of pods.
+    fn change(&mut self, event: &TimedEvent, sentence: String, into: &mut Timeline) {
+        into.versions += 1;
+        let version = into.versions;
+        let Some(later) = self.snapshot.later.get(version as usize - 1) else {
+            let message = "the tables after this change are not there";
+            self.fail("TT-EVENT", event.origin, message).help =
+                Some("compile them together: `control_plane::compile_all`".into());
+            return;
+        };
+        let at = SimTime::ZERO.after(event.at);
+        into.actions
+            .push((at, Action::Configure { version }, sentence));
+        for (id, replicas) in &later.scaled {
+            let (app, replicas) = (id.index() as u32, *replicas);
+            let workload = self.apps[id.index()].name.as_str().into();
+            let what = EventKind::Scale { workload, replicas }.to_string();
+            (into.actions).push((at, Action::Scale { app, replicas }, what));
+        }
+        for id in &later.rolled {
+            let app = id.index() as u32;
+            let workload = self.apps[id.index()].name.as_str().into();
+            let what = EventKind::Rollout { workload }.to_string();
+            into.actions.push((at, Action::Rollout { app }, what));
         }
     }
 
@@ -380,9 +410,15 @@ impl Builder<'_> {
         }
         let push = &timeline.push;
         self.assumed.push(format!(
-            "changes of endpoints reach istiod after {}, are gathered for {} and take 10ms to 100ms to each proxy",
+            "changes of endpoints and configuration reach istiod after {}, are gathered for {} and take 10ms to 100ms to each proxy",
             push.watch, push.quiet
         ));
+        if timeline.versions > 0 {
+            self.assumed.push(
+                "a proxy has new clusters 1ms to 10ms before new routes; what servers demand of arriving requests changes with the routes of their clients"
+                    .to_owned(),
+            );
+        }
         let dark = |a: &Action| {
             use crate::config::scenario::FailureKind::Blackhole;
             matches!(

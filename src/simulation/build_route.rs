@@ -36,6 +36,8 @@ pub(super) struct Routes {
     /// Filters that people added.
     pub(super) filters: FilterPlans,
     known: BTreeMap<(u32, RequestClass), u32>,
+    /// The plans of a kind of request under later versions of the tables, by its first plan.
+    pub(super) later: BTreeMap<u32, Vec<u32>>,
     row_ids: BTreeMap<Row, u32>,
     /// (route, weighted cluster) whose servers' calls are not routed yet, with the class they see.
     pub(super) open: Vec<(u32, usize, RequestClass)>,
@@ -69,6 +71,15 @@ impl Routes {
         let sender = Sender { app, from, class };
         let plan = self.make(builder, id, &sender);
         self.plans[id as usize] = plan;
+        for version in 1..builder.tables.count() {
+            builder.turn_to(version);
+            let other = self.plans.len() as u32;
+            self.plans.push(placeholder());
+            let plan = self.make(builder, other, &sender);
+            self.plans[other as usize] = plan;
+            self.later.entry(id).or_default().push(other);
+        }
+        builder.turn_to(0);
         id
     }
 
@@ -76,7 +87,10 @@ impl Routes {
     pub(super) fn classes(&self) -> Vec<Option<RequestClass>> {
         let mut classes = vec![None; self.plans.len()];
         for ((_, class), id) in &self.known {
-            classes[*id as usize] = Some(class.clone());
+            let later = self.later.get(id).into_iter().flatten();
+            for id in later.chain([id]) {
+                classes[*id as usize] = Some(class.clone());
+            }
         }
         classes
     }

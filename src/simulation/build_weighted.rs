@@ -36,6 +36,28 @@ fn decisions(
     }
 }
 
+/// The cluster of that name in the tables of the version at hand, as pods of the run.
+fn upstream_of(builder: &mut Builder<'_>, sender: &Sender<'_>, name: &Name) -> Option<Upstream> {
+    let snapshot = builder.snapshot;
+    let tables = snapshot.workloads[WorkloadId::new(sender.app as usize)]
+        .tables
+        .map(|id| &snapshot.tables[id]);
+    let cluster = tables
+        .and_then(|t| snapshot.cluster_named(t, name))
+        .map(|id| &snapshot.clusters[id]);
+    let passthrough = &**name == "PassthroughCluster";
+    let own_choice =
+        |c: &crate::xds::Cluster| c.kind == ClusterKind::OriginalDst && c.endpoints.is_empty();
+    match cluster {
+        None if passthrough => Some(Upstream::passthrough(builder, sender.app, sender.class)),
+        None => None,
+        Some(cluster) if passthrough || own_choice(cluster) => {
+            Some(Upstream::passthrough(builder, sender.app, sender.class).renamed(cluster))
+        }
+        Some(cluster) => Some(Upstream::of_cluster(builder, cluster)),
+    }
+}
+
 impl Routes {
     pub(super) fn tcp(
         &mut self,
@@ -87,19 +109,23 @@ impl Routes {
         id: u32,
         sender: &Sender<'_>,
     ) -> RoutePlan {
-        let upstream = Upstream::of_service(builder, sender.app, sender.class);
+        let name = Upstream::of_service(builder, sender.app, sender.class).name;
         let key = SlotKey {
             app: sender.app,
-            cluster: upstream.name.to_string(),
+            cluster: name.to_string(),
             host: sender.class.url.host.to_string(),
             tcp: false,
+            version: 0,
         };
+        let upstreams = builder.in_all_versions(|builder| {
+            Some(Upstream::of_service(builder, sender.app, sender.class))
+        });
         let plan = self.targets(
             builder,
             id,
             sender,
-            key,
-            upstream,
+            &key,
+            &upstreams,
             1,
             sender.class.clone(),
             0,
@@ -128,30 +154,15 @@ impl Routes {
         index: usize,
         tcp: bool,
     ) -> WeightedPlan {
-        let snapshot = builder.snapshot;
-        let tables = snapshot.workloads[WorkloadId::new(sender.app as usize)]
-            .tables
-            .map(|id| &snapshot.tables[id]);
-        let cluster = tables
-            .and_then(|t| snapshot.cluster_named(t, &weighted.name))
-            .map(|id| &snapshot.clusters[id]);
-        let passthrough = &*weighted.name == "PassthroughCluster";
-        let own_choice =
-            |c: &crate::xds::Cluster| c.kind == ClusterKind::OriginalDst && c.endpoints.is_empty();
-        let upstream = match cluster {
-            None if passthrough => Some(Upstream::passthrough(builder, sender.app, sender.class)),
-            None => None,
-            Some(cluster) if passthrough || own_choice(cluster) => {
-                Some(Upstream::passthrough(builder, sender.app, sender.class).renamed(cluster))
-            }
-            Some(cluster) => Some(Upstream::of_cluster(builder, cluster)),
-        };
-        let Some(upstream) = upstream else {
+        let upstreams =
+            builder.in_all_versions(|builder| upstream_of(builder, sender, &weighted.name));
+        let Some(upstream) = upstreams.iter().flatten().next() else {
             return WeightedPlan {
                 weight: u64::from(weighted.weight),
                 name: weighted.name.clone(),
                 slot: NIL,
                 position: NIL,
+                by_version: Box::default(),
                 not_found_status: not_found,
                 path: class.url.path.to_string(),
                 hash: Vec::new(),
@@ -170,17 +181,22 @@ impl Routes {
             cluster: weighted.name.to_string(),
             host,
             tcp,
+            version: 0,
         };
-        self.targets(
+        let plan = self.targets(
             builder,
             id,
             sender,
-            key,
-            upstream,
+            &key,
+            &upstreams,
             u64::from(weighted.weight),
             class,
             index,
-        )
+        );
+        WeightedPlan {
+            not_found_status: not_found,
+            ..plan
+        }
     }
 
     /// The filters people added before the application: of mutual TLS and of plaintext each a
@@ -227,16 +243,18 @@ impl Routes {
         builder: &mut Builder<'_>,
         id: u32,
         sender: &Sender<'_>,
-        key: SlotKey,
-        upstream: Upstream,
+        key: &SlotKey,
+        upstreams: &[Option<Upstream>],
         weight: u64,
         class: RequestClass,
         index: usize,
     ) -> WeightedPlan {
-        let name = upstream.name.clone();
-        let http2 = upstream.is_http2();
+        let name: Name = (upstreams.iter().flatten().next())
+            .map_or_else(|| key.cluster.as_str().into(), |u| u.name.clone());
         let mut targets: Vec<Target> = Vec::new();
-        for endpoint in &upstream.hosts {
+        let known = upstreams.iter().flatten();
+        for (upstream, endpoint) in known.flat_map(|u| u.hosts.iter().map(move |h| (u, h))) {
+            let http2 = upstream.is_http2();
             let app = builder.pods[endpoint.pod as usize].app;
             if targets
                 .iter()
@@ -244,7 +262,7 @@ impl Routes {
             {
                 continue;
             }
-            let decided = decisions(builder, &upstream, sender.app, app, endpoint, &class);
+            let decided = decisions(builder, upstream, sender.app, app, endpoint, &class);
             let mut inbound = decided
                 .first()
                 .map_or(Inbound::Direct, |(inbound, _)| *inbound);
@@ -289,7 +307,8 @@ impl Routes {
                 .or_insert(Origin::BUILT_IN);
         }
         let path = class.url.path.to_string();
-        let (slot, position) = self.slots.slot(key, upstream);
+        let slots = self.slots_in_all_versions(key, upstreams);
+        let (slot, position) = slots[builder.tables.now() as usize];
         self.open.push((id, index, class));
         WeightedPlan {
             weight,
@@ -297,6 +316,11 @@ impl Routes {
             name,
             slot,
             position,
+            by_version: if slots.len() > 1 {
+                slots.into()
+            } else {
+                Box::default()
+            },
             not_found_status: 503,
             path,
             hash: Vec::new(),

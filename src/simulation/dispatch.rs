@@ -60,7 +60,7 @@ impl<T: Trail> Model for World<'_, T> {
             Kind::TimelineAction => self.on_timeline_action(now, index, queue),
             Kind::PodChanged => self.on_pod_changed(now, index, queue),
             Kind::PushDue => self.on_push_due(now, queue),
-            Kind::ProxyUpdated => self.on_proxy_updated(now, index, event.generation()),
+            Kind::ProxyUpdated => self.on_proxy_updated(now, index, event.generation(), queue),
         }
     }
 }

@@ -69,6 +69,7 @@ impl<T: Trail> World<'_, T> {
         self.empty_rare_pod(pod, Some(now));
         // Its proxy asks for everything when it starts.
         self.dynamics.known[pod as usize] = self.dynamics.epochs.len() as u32 - 1;
+        self.dynamics.routed[pod as usize] = self.dynamics.versions.last().copied().unwrap_or(0);
         let ready = timeline.lives[app as usize].ready_after;
         self.later(now.after(ready), pod, StepKind::Listed(true), queue);
     }

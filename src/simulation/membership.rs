@@ -22,17 +22,22 @@ impl<T: Trail> World<'_, T> {
         listed: bool,
         queue: &mut Queue<Event>,
     ) {
-        let Some(timeline) = &self.plan.timeline else {
-            return;
-        };
         if std::mem::replace(&mut self.dynamics.listed[pod as usize], listed) == listed {
             return;
         }
+        self.tell_istiod(now, queue);
+        self.advance_rolling(now, pod, queue);
+    }
+
+    /// Something changes that proxies have to know.
+    pub(super) fn tell_istiod(&mut self, now: SimTime, queue: &mut Queue<Event>) {
+        let Some(timeline) = &self.plan.timeline else {
+            return;
+        };
         let seen = now.after(timeline.push.watch);
         if let Some(at) = self.dynamics.istiod.on_change(seen, timeline.push.quiet) {
             queue.push(at, Event::new(Kind::PushDue, 0));
         }
-        self.advance_rolling(now, pod, queue);
     }
 
     /// istiod asks itself whether it has been quiet for long enough.
@@ -53,6 +58,7 @@ impl<T: Trail> World<'_, T> {
             .epochs
             .push(self.dynamics.listed.clone().into());
         self.dynamics.unheard.push(plan.pods.len() as u32);
+        self.dynamics.versions.push(self.dynamics.configured);
         for (pod, entry) in (0..).zip(&plan.pods) {
             let takes = match entry.proxy {
                 ProxyKind::None => &settings.kube_proxy,
@@ -80,7 +86,13 @@ impl<T: Trail> World<'_, T> {
 
     /// A push has reached a proxy; an older one that comes later brings nothing.
     #[cold]
-    pub(super) fn on_proxy_updated(&mut self, now: SimTime, pod: u32, epoch: u32) {
+    pub(super) fn on_proxy_updated(
+        &mut self,
+        now: SimTime,
+        pod: u32,
+        epoch: u32,
+        queue: &mut Queue<Event>,
+    ) {
         let unheard = &mut self.dynamics.unheard[epoch as usize];
         *unheard -= 1;
         if *unheard == 0 {
@@ -94,6 +106,7 @@ impl<T: Trail> World<'_, T> {
         for edge in self.edges_of(pod) {
             self.update_edge(now, edge, before, epoch);
         }
+        self.replace_clusters(now, pod, (before, epoch), queue);
     }
 
     /// The last proxy has heard of a push.
@@ -112,6 +125,11 @@ impl<T: Trail> World<'_, T> {
             }
         };
         let (joined, left) = (names(true), names(false));
+        let versions = &self.dynamics.versions;
+        if versions[epoch as usize - 1] != versions[epoch as usize] {
+            let sentence = "every proxy has the new configuration".to_owned();
+            self.dynamics.tell(now, HappeningKind::Passes, sentence);
+        }
         let mut parts = Vec::new();
         if !left.is_empty() {
             parts.push(format!("without {left}"));
@@ -170,7 +188,7 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// Its connections drain, what was known of it is forgotten.
-    fn host_left(&mut self, edge_id: u32, host: u32) {
+    pub(super) fn host_left(&mut self, edge_id: u32, host: u32) {
         self.drain_host(edge_id, host);
         let edge = &mut self.edges[edge_id as usize];
         let outlier = &mut self.outliers[(edge.hosts + host) as usize];

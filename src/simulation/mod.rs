@@ -50,6 +50,7 @@ mod timeline_plan;
 mod timeouts;
 mod trace;
 mod upstream;
+mod versions;
 mod work;
 mod world;
 pub use build::prepare;

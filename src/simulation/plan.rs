@@ -9,6 +9,7 @@ use super::filter_plan::{FilterPlans, FilterSteps};
 use super::resolve::RequestClass;
 use super::sidecar::Gate;
 pub(crate) use super::timeline_plan::{ClusterSource, Timeline};
+pub(crate) use super::versions::Versions;
 use crate::config::scenario::{Connections, ErrorKind, LoadStyle, OnError};
 use crate::data_plane::authorization::Decision;
 use crate::data_plane::header_match::HeaderRules;
@@ -78,6 +79,8 @@ pub struct Plan {
     pub(crate) watched: Option<super::proxy_view::Watched>,
     /// What happens while it runs; `None`: nothing but requests.
     pub(crate) timeline: Option<Box<Timeline>>,
+    /// What changes with the tables of proxies; `None`: they stay as they are.
+    pub(crate) versions: Option<Box<Versions>>,
 }
 
 impl Plan {
@@ -466,6 +469,9 @@ pub(crate) struct WeightedPlan {
     pub(crate) slot: u32,
     /// Position of the slot in the client's edges.
     pub(crate) position: u32,
+    /// The same for each version of the clusters that a proxy may have with this route; empty
+    /// where they never change.
+    pub(crate) by_version: Box<[(u32, u32)]>,
     pub(crate) not_found_status: u16,
     pub(crate) path: String,
     /// The request's hash, as it is after this cluster's header operations.

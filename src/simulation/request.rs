@@ -152,7 +152,8 @@ impl<T: Trail> World<'_, T> {
         let call = &mut self.calls[id as usize];
         call.weighted = weighted as u32;
         call.target = chosen.first_target;
-        if chosen.slot == NIL {
+        let (slot, position) = self.cluster_now(pod, chosen);
+        if slot == NIL {
             self.note(id, || Reason::ClusterMissing {
                 cluster: chosen.name.clone(),
                 status: chosen.not_found_status,
@@ -174,7 +175,7 @@ impl<T: Trail> World<'_, T> {
             self.calls[id as usize].route_timer =
                 queue.arm(lane, Event::new(Kind::RequestTimedOut, id));
         }
-        let edge = self.edge(pod, chosen.slot, chosen.position);
+        let edge = self.edge(pod, slot, position);
         self.calls[id as usize].edge = edge;
         let copied = (!route.mirrors.is_empty()).then(|| self.calls[id as usize]);
         self.begin_try(now, id, route, queue);

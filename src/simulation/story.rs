@@ -36,6 +36,8 @@ pub struct Story {
     pub from: String,
     /// The workload whose proxy routes; `None` for clients that are none.
     pub caller: Option<WorkloadId>,
+    /// How many changes of configuration had reached the caller's routes.
+    pub version: usize,
     /// What was asked for.
     pub class: Option<RequestClass>,
 }
@@ -84,6 +86,16 @@ impl RouteTeller<'_> {
         request: RequestRecord,
         from: String,
     ) -> Story {
+        let versions = self.plan.versions.as_deref();
+        let version = versions.map_or(0, |versions| versions.of_route(self.route));
+        let snapshot = snapshot.at(version);
+        let mut later;
+        let resolver = if version == 0 {
+            resolver
+        } else {
+            later = Resolver::new(snapshot);
+            &mut later
+        };
         let caller = WorkloadId::new(self.app as usize);
         let workload = snapshot.workloads.get(caller);
         let class = self.plan.classes[self.route as usize].as_ref();
@@ -98,6 +110,7 @@ impl RouteTeller<'_> {
             hosts,
             from,
             caller: workload.map(|_| caller),
+            version,
             class: class.cloned(),
         };
         let tables = workload.and_then(|w| w.tables);

@@ -82,6 +82,8 @@ pub(super) enum StepKind {
     Told,
     /// It is gone.
     Gone,
+    /// Its proxy's routes are those of this version of the tables.
+    Routed(u32),
 }
 
 /// How a link is.
@@ -116,6 +118,12 @@ pub(super) struct Dynamics {
     pub(super) epochs: Vec<Arc<[bool]>>,
     /// Number of the latest push that each pod's proxy works with.
     pub(super) known: Vec<u32>,
+    /// Version of the tables that each push brought.
+    pub(super) versions: Vec<u32>,
+    /// Version that the API server has.
+    pub(super) configured: u32,
+    /// Version of the routes that each pod's proxy works with.
+    pub(super) routed: Vec<u32>,
     pub(super) istiod: Debounce,
     /// Hosts of a cluster plan at a push.
     pub(super) sets: BTreeMap<(u32, u32), Arc<HostSet>>,
@@ -144,7 +152,9 @@ fn kind_of(action: &Action) -> HappeningKind {
         | Action::Capacity { .. }
         | Action::Mended
         | Action::DelayEnds { .. } => HappeningKind::Ends,
-        Action::Scale { .. } | Action::Rollout { .. } => HappeningKind::Passes,
+        Action::Scale { .. } | Action::Rollout { .. } | Action::Configure { .. } => {
+            HappeningKind::Passes
+        }
     }
 }
 
@@ -186,6 +196,8 @@ impl Dynamics {
             unheard: vec![0],
             listed,
             known: vec![0; plan.pods.len()],
+            versions: vec![0],
+            routed: vec![0; plan.pods.len()],
             ..Self::default()
         }
     }
@@ -243,6 +255,7 @@ impl<T: Trail> World<'_, T> {
             }),
             Action::Scale { app, replicas } => self.scale(now, *app, *replicas, queue),
             Action::Rollout { app } => self.roll_out(now, *app, queue),
+            Action::Configure { version } => self.configure(now, *version, queue),
         }
     }
 
@@ -277,10 +290,15 @@ impl<T: Trail> World<'_, T> {
             generation,
             what,
         } = self.dynamics.steps[index as usize];
+        if let StepKind::Routed(version) = what {
+            self.pod_routed(pod, version);
+            return;
+        }
         if self.dynamics.pods[pod as usize].generation != generation {
             return;
         }
         match what {
+            StepKind::Routed(_) => {}
             StepKind::Started => self.pod_started(now, pod, queue),
             StepKind::Listed(listed) => self.list_pod(now, pod, listed, queue),
             StepKind::Told => self.pod_told(now, pod, queue),

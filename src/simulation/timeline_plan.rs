@@ -25,6 +25,8 @@ pub(crate) struct Timeline {
     pub(crate) lives: Vec<Life>,
     /// How the control plane tells proxies.
     pub(crate) push: PushSettings,
+    /// Changes of configuration so far.
+    pub(crate) versions: u32,
 }
 
 /// One action.
@@ -82,6 +84,10 @@ pub(crate) enum Action {
     Rollout {
         app: u32,
     },
+    /// The API server has this version of the configuration.
+    Configure {
+        version: u32,
+    },
 }
 
 /// How pods of a workload come and go.
@@ -116,6 +122,8 @@ pub(crate) struct PushSettings {
     pub(crate) most: SimDuration,
     /// From a push's begin to a proxy that works with it, drawn for each proxy.
     pub(crate) takes: Sampler,
+    /// From a proxy's new clusters to its new routes, drawn for each proxy.
+    pub(crate) routes: Sampler,
     /// The same for kube-proxy, which clients without a proxy depend on.
     pub(crate) kube_proxy: Sampler,
     /// From the failure of a machine until its pods are taken for not ready.
@@ -138,6 +146,7 @@ impl Default for PushSettings {
             quiet: SimDuration::from_ms(100),
             most: SimDuration::from_secs(10),
             takes: between(10, 100),
+            routes: between(1, 10),
             kube_proxy: between(100, 1_000),
             node_grace: SimDuration::from_secs(50),
             crash_noticed: SimDuration::from_secs(1),

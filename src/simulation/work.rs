@@ -218,6 +218,7 @@ impl<T: Trail> World<'_, T> {
         let children = plan.targets[target as usize].children;
         let route = plan.children[(children + number) as usize];
         let key = Self::draws(key ^ u64::from(number + 1), self.keys.child).next_u64();
+        let route = self.route_now(pod, route);
         let call = self.create_call(now, route, pod, parent, key, None);
         self.calls[call as usize].drawn = drawn;
         self.calls[call as usize].prefix = prefix;

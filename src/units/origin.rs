@@ -3,6 +3,7 @@
 //! Every table entry and every block of configuration carries an [`Origin`] (12 bytes, `Copy`);
 //! the one [`Origins`] table of a mesh turns it into words.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,7 +58,7 @@ impl Origin {
 }
 
 /// An object of the input: what it is called and where it starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectRef {
     /// `VirtualService`, `Service` …
     pub kind: Arc<str>,
@@ -85,6 +86,8 @@ impl fmt::Display for ObjectRef {
 #[derive(Clone, Debug)]
 pub struct Origins {
     objects: Vec<ObjectRef>,
+    /// Objects that keep their names when they are read again.
+    again: BTreeMap<ObjectRef, ObjectId>,
 }
 
 impl Default for Origins {
@@ -98,6 +101,7 @@ impl Default for Origins {
         };
         Self {
             objects: vec![built_in],
+            again: BTreeMap::new(),
         }
     }
 }
@@ -105,8 +109,21 @@ impl Default for Origins {
 impl Origins {
     /// Adds an object and names it.
     pub fn push(&mut self, object: ObjectRef) -> ObjectId {
+        if let Some(id) = self.again.get(&object) {
+            return *id;
+        }
         self.objects.push(object);
         ObjectId(u32::try_from(self.objects.len() - 1).expect("fewer than 2^32 objects"))
+    }
+
+    /// The same table for what is read after a change: objects that it holds keep their ids.
+    #[must_use]
+    pub fn continued(&self) -> Self {
+        let ids = (0..).map(ObjectId);
+        Self {
+            objects: self.objects.clone(),
+            again: self.objects.iter().cloned().zip(ids).collect(),
+        }
     }
 
     /// The object behind an id.

@@ -10,6 +10,7 @@ mod course;
 mod ejection;
 mod headroom;
 mod imbalance;
+mod nc_window;
 mod recovery;
 mod retry_layers;
 mod retry_storm;
@@ -32,6 +33,7 @@ pub const CODES: &[&str] = &[
     "TT-FAILOVER-OVERLOAD",
     "TT-IMBALANCE",
     "TT-METASTABLE",
+    "TT-NC-WINDOW",
     "TT-NO-HEADROOM",
     "TT-RETRY-LAYERS",
     "TT-RETRY-STORM",
@@ -42,7 +44,12 @@ pub const CODES: &[&str] = &[
 
 /// Everything that is to be said about a run, the gravest first; of equals in the order of codes.
 pub fn judge(record: &Record, snapshot: &Snapshot) -> Vec<Finding> {
-    let context = Context { record, snapshot };
+    // What was applied last is what somebody can still change.
+    let context = Context {
+        record,
+        snapshot: snapshot.last(),
+        versions: snapshot,
+    };
     let mut findings = Vec::new();
     collapse::judge(&context, &mut findings);
     recovery::judge(&context, &mut findings);
@@ -54,6 +61,7 @@ pub fn judge(record: &Record, snapshot: &Snapshot) -> Vec<Finding> {
     timeouts::judge(&context, &mut findings);
     retry_layers::judge(&context, &mut findings);
     rollout::judge(&context, &mut findings);
+    nc_window::judge(&context, &mut findings);
     findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
     findings
 }
@@ -62,6 +70,8 @@ pub fn judge(record: &Record, snapshot: &Snapshot) -> Vec<Finding> {
 struct Context<'a> {
     record: &'a Record,
     snapshot: &'a Snapshot,
+    /// The tables of the start, with all that come later.
+    versions: &'a Snapshot,
 }
 
 impl Context<'_> {

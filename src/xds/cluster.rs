@@ -14,7 +14,7 @@ pub use super::outlier_detection::{Consecutive, FailurePercentage, OutlierDetect
 pub const UNLIMITED: u32 = u32::MAX;
 
 /// One cluster of a proxy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     /// `outbound|9080|v1|reviews.default.svc.cluster.local`, `PassthroughCluster`, `inbound|8080||`.
     pub name: Name,
@@ -56,6 +56,23 @@ pub struct Cluster {
     pub origin: Origin,
     /// The DestinationRule (and subset) whose policy applies; built in when there is none.
     pub policy_origin: Origin,
+}
+
+impl Cluster {
+    /// True when a proxy that has one of them takes the other for no change: everything is the
+    /// same but the places it was written at.
+    pub fn behaves_as(&self, other: &Self) -> bool {
+        self.without_places() == other.without_places()
+    }
+
+    fn without_places(&self) -> Self {
+        let mut bare = self.clone();
+        let nowhere = Origin::BUILT_IN;
+        (bare.origin, bare.policy_origin, bare.breakers.origin) = (nowhere, nowhere, nowhere);
+        bare.outlier.iter_mut().for_each(|o| o.origin = nowhere);
+        (bare.health_checks.iter_mut()).for_each(|check| check.origin = nowhere);
+        bare
+    }
 }
 
 /// How a cluster finds its endpoints.

@@ -42,6 +42,20 @@ pub struct Snapshot {
     pub local_clusters: BTreeMap<WorkloadId, LocalCluster>,
     /// What was taken for granted while compiling (placement, injection, addresses): sentences for the report.
     pub assumed: Vec<String>,
+    /// What the tables are after each change of configuration during a run, in order.
+    pub later: Vec<Later>,
+}
+
+/// Tables after a change of configuration. Workloads and pods are those of the first snapshot, with
+/// the same ids: what a change brings or takes is there all the time, without running pods.
+#[derive(Clone, Debug, Default)]
+pub struct Later {
+    /// The tables.
+    pub tables: Snapshot,
+    /// Workloads that get another number of pods by it.
+    pub scaled: Vec<(WorkloadId, u32)>,
+    /// Workloads whose pods are replaced.
+    pub rolled: Vec<WorkloadId>,
 }
 
 /// The cluster `local_cluster` of a workload's proxies: what they know of each other
@@ -243,6 +257,17 @@ pub struct ProxyTables {
 }
 
 impl Snapshot {
+    /// The tables after so many changes of configuration; 0: those of the start.
+    pub fn at(&self, version: usize) -> &Self {
+        let later = version.checked_sub(1).and_then(|at| self.later.get(at));
+        later.map_or(self, |later| &later.tables)
+    }
+
+    /// The tables after the last change.
+    pub fn last(&self) -> &Self {
+        self.at(self.later.len())
+    }
+
     /// The cluster of that name which these tables know.
     pub fn cluster_named(&self, tables: &ProxyTables, name: &str) -> Option<ClusterId> {
         let at = tables

@@ -97,14 +97,14 @@ fn an_interruption_leaves_out_what_has_not_begun() {
 #[test]
 fn the_order_of_files_and_objects_does_not_matter() {
     let sources = sources_of(&w1_folder());
-    let usual = Case::sources(sources.clone()).run();
+    let usual = Case::sources(&sources).run();
     let mut split: Vec<Source> = Vec::new();
     for source in &sources {
         let documents = source.text.split("\n---\n").enumerate();
         split.extend(documents.map(|(n, text)| Source::new(format!("{}-{n}", source.path), text)));
     }
     split.reverse();
-    let turned = Case::sources(split).run();
+    let turned = Case::sources(&split).run();
     assert_eq!(usual.digest, turned.digest);
     assert_eq!(json::render(&usual), json::render(&turned));
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use towtank::config::load::{LoadOptions, load};
-use towtank::config::scenario::{Model, Scenario, decode_model, decode_scenario};
-use towtank::control_plane::compile;
+use towtank::config::load::{Change, LoadOptions, after, load, parse};
+use towtank::config::scenario::{EventKind, Model, Scenario, decode_model, decode_scenario};
+use towtank::control_plane::compile_all;
 use towtank::experiment::replicate;
 use towtank::manifest::Source;
 use towtank::observe::Record;
@@ -24,20 +24,27 @@ pub(crate) struct Case {
 impl Case {
     /// All YAML of a folder and its `manifests`.
     pub(crate) fn folder(path: &Path) -> Self {
-        Self::sources(sources_of(path))
+        Self::with_files(&sources_of(path), &|name| {
+            fs::read_to_string(path.join(name)).map_err(|error| error.to_string())
+        })
     }
 
     /// One text with everything in it.
     pub(crate) fn text(text: &str) -> Self {
-        Self::sources(vec![Source {
+        Self::sources(&[Source {
             path: "case.yaml".into(),
             text: text.to_owned(),
         }])
     }
 
     /// Texts with manifests, a Model and a Scenario.
-    pub(crate) fn sources(sources: Vec<Source>) -> Self {
-        let mut loaded = load(sources, &LoadOptions::default());
+    pub(crate) fn sources(sources: &[Source]) -> Self {
+        Self::with_files(sources, &|name| Err(format!("no file {name} in this test")))
+    }
+
+    fn with_files(sources: &[Source], files: &dyn Fn(&str) -> Result<String, String>) -> Self {
+        let parsed = parse(sources);
+        let mut loaded = load(sources.to_vec(), &LoadOptions::default());
         let mut problems = loaded.diagnostics.clone();
         let mut id = |object: &towtank::manifest::Object| {
             loaded.config.origins.push(ObjectRef {
@@ -48,15 +55,24 @@ impl Case {
                 line: object.place().line,
             })
         };
-        let no_files = |name: &str| Err(format!("no file {name} in this test"));
         let mut model = Model::default();
         if let Some(object) = loaded.models.first() {
-            let (decoded, found) = decode_model(object, id(object), &no_files);
+            let (decoded, found) = decode_model(object, id(object), files);
             model = decoded;
             problems.extend(found);
         }
         let object = loaded.scenarios.first().expect("a scenario");
-        let (scenario, found) = decode_scenario(object, id(object), &no_files);
+        let (scenario, found) = decode_scenario(object, id(object), files);
+        problems.extend(found);
+        let changes: Vec<Change<'_>> = (scenario.events.iter())
+            .filter_map(|event| {
+                let is_deletion = matches!(event.what, EventKind::Delete { .. });
+                let files = event.what.files()?;
+                Some(Change { files, is_deletion })
+            })
+            .collect();
+        let options = LoadOptions::default();
+        let (later, found) = after(&parsed, sources, &options, &loaded.config, &changes);
         problems.extend(found);
         let errors: Vec<String> = problems
             .iter()
@@ -66,7 +82,7 @@ impl Case {
         assert!(errors.is_empty(), "{errors:#?}");
         loaded.config.placement.clone_from(&model.placement);
         Self {
-            snapshot: compile(&loaded.config),
+            snapshot: compile_all(&loaded.config, &later).expect("they go together"),
             model,
             scenario,
         }

@@ -8,6 +8,7 @@
 mod analyze;
 mod bad_input;
 mod capacity;
+mod changes;
 mod config_admission;
 mod config_load;
 mod config_recipe;

@@ -15,7 +15,7 @@ fn tandem3(mode: &str) -> Case {
     let folder = root().join("benches/peers/tandem3");
     let mut sources = sources_of(&folder);
     sources.extend(sources_of(&folder.join(mode)));
-    let mut case = Case::sources(sources);
+    let mut case = Case::sources(&sources);
     case.scenario.duration = Some(SimDuration::from_secs(31));
     case
 }

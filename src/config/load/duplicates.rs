@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::diagnostic::{Class, Diagnostic};
 use crate::manifest::{Node, Object, Value};
 
-type Key = (Arc<str>, Arc<str>, Arc<str>, Arc<str>);
+pub(super) type Key = (Arc<str>, Arc<str>, Arc<str>, Arc<str>);
 
-fn key(object: &Object) -> Key {
+pub(super) fn key(object: &Object) -> Key {
     (
         // Versions of one group are one kind.
         object.group().into(),
@@ -49,7 +49,7 @@ pub(super) fn remove(objects: Vec<Object>, diagnostics: &mut Vec<Diagnostic>) ->
 }
 
 /// Equal but for the places.
-fn same_content(a: &Node, b: &Node) -> bool {
+pub(super) fn same_content(a: &Node, b: &Node) -> bool {
     match (&a.value, &b.value) {
         (Value::Sequence(a), Value::Sequence(b)) => {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same_content(a, b))

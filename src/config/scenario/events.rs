@@ -6,6 +6,7 @@ use std::fmt;
 use super::model::AppError;
 use crate::config::MeshConfig;
 use crate::engine::Distribution;
+use crate::manifest::Source;
 use crate::units::{Fraction, Origin, SimDuration};
 use crate::xds::{Locality, Name};
 
@@ -86,6 +87,26 @@ pub enum EventKind {
         /// `namespace/name`.
         workload: Name,
     },
+    /// Manifests are given to the API server, as `kubectl apply -f` does it.
+    Apply {
+        /// Their texts, in order.
+        files: Vec<Source>,
+    },
+    /// Objects of manifests are taken from the API server, as `kubectl delete -f` does it.
+    Delete {
+        /// Texts that hold them, in order.
+        files: Vec<Source>,
+    },
+}
+
+impl EventKind {
+    /// The texts of a change of configuration; `None` for everything else.
+    pub fn files(&self) -> Option<&[Source]> {
+        match self {
+            Self::Apply { files } | Self::Delete { files } => Some(files),
+            _ => None,
+        }
+    }
 }
 
 /// What is seen of a failed pod.
@@ -147,6 +168,8 @@ impl EventKind {
             Self::Delay { .. } => "delay",
             Self::Scale { .. } => "scale",
             Self::Rollout { .. } => "rollout",
+            Self::Apply { .. } => "apply",
+            Self::Delete { .. } => "delete",
         }
     }
 }
@@ -217,7 +240,22 @@ impl fmt::Display for EventKind {
                 write!(f, "{workload} is scaled to {replicas} pods")
             }
             Self::Rollout { workload } => write!(f, "{workload} is rolled out anew"),
+            Self::Apply { files } => write!(f, "{} applied", listed(files)),
+            Self::Delete { files } => write!(f, "{} deleted", listed(files)),
         }
+    }
+}
+
+/// `a.yaml is`, `a.yaml and b.yaml are`.
+fn listed(files: &[Source]) -> String {
+    let short = |file: &Source| file.path.rsplit('/').next().map(str::to_owned);
+    let names: Vec<String> = (files.iter().filter_map(short))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.as_slice() {
+        [only] => format!("{only} is"),
+        [first @ .., last] => format!("{} and {last} are", first.join(", ")),
+        [] => "nothing is".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use super::lengths::{Files, distribution};
 use super::limits::DURATION_MAX;
 use super::read_model::app_error_of;
 use super::reader::{Fields, Report};
-use crate::manifest::{Node, Value};
+use crate::manifest::{Node, Source, Value};
 use crate::units::{Fraction, SimDuration};
 use crate::xds::Locality;
 
@@ -19,6 +19,8 @@ const VERBS: &[&str] = &[
     "delay",
     "scale",
     "rollout",
+    "apply",
+    "delete",
 ];
 pub(super) const EVENT_FIELDS: &[&str] = &[
     "at",
@@ -32,6 +34,8 @@ pub(super) const EVENT_FIELDS: &[&str] = &[
     "delay",
     "scale",
     "rollout",
+    "apply",
+    "delete",
 ];
 pub(super) const FAIL_FIELDS: &[&str] = &[
     "workload", "pod", "node", "zone", "region", "pods", "how", "noticed",
@@ -106,13 +110,15 @@ fn event(
         }
         "delay" => delay(report, value, files),
         "scale" => scale(report, value),
+        "apply" => manifests(report, value, files).map(|files| EventKind::Apply { files }),
+        "delete" => manifests(report, value, files).map(|files| EventKind::Delete { files }),
         _ => {
             let fields = report.fields(value, "rollout", ROLLOUT_FIELDS);
             let workload = workload(report, fields)?;
             Some(EventKind::Rollout { workload })
         }
     };
-    let once = matches!(verb, "restore" | "scale" | "rollout");
+    let once = matches!(verb, "restore" | "scale" | "rollout" | "apply" | "delete");
     if let (true, Some(n)) = (once, fields.get("for")) {
         let what = format!("`{verb}` has no end of its own");
         report.error("TT-EVENT", n, what, "leave `for` out");
@@ -227,6 +233,33 @@ fn scale(report: &mut Report, node: &Node) -> Option<EventKind> {
         workload: workload?,
         replicas,
     })
+}
+
+/// A file of manifests, or several.
+fn manifests(report: &mut Report, node: &Node, files: Files<'_>) -> Option<Vec<Source>> {
+    let help =
+        "name files beside the scenario, for example `apply: v2.yaml` or `apply: [a.yaml, b.yaml]`";
+    let items = match &node.value {
+        Value::Sequence(_) => report.list(Some(node), "files"),
+        _ => std::slice::from_ref(node),
+    };
+    if items.is_empty() {
+        report.error("TT-EVENT", node, "no file is named".to_owned(), help);
+        return None;
+    }
+    let mut sources = Vec::new();
+    for item in items {
+        let name = report.text(item)?;
+        match files(&name) {
+            Ok(text) => sources.push(Source::new(report.beside(&name), text)),
+            Err(why) => {
+                let what = format!("cannot read `{name}`: {why}");
+                report.error("TT-EVENT", item, what, help);
+                return None;
+            }
+        }
+    }
+    Some(sources)
 }
 
 fn workload(report: &mut Report, fields: Fields<'_>) -> Option<crate::xds::Name> {

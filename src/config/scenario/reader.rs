@@ -62,6 +62,14 @@ impl Report {
         Place::new(&self.file, line, column)
     }
 
+    /// The path of a file beside this one.
+    pub(super) fn beside(&self, name: &str) -> String {
+        match self.file.rsplit_once('/') {
+            Some((folder, _)) => format!("{folder}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+
     /// Another version of our kinds may mean something else by the same words.
     pub(super) fn version(&mut self, object: &Object) {
         if &*object.api_version == API_VERSION {

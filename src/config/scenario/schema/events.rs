@@ -31,6 +31,19 @@ pub(super) struct Event {
     scale: Option<Scale>,
     /// All pods of a workload are replaced, as `kubectl rollout restart` does it.
     rollout: Option<Rollout>,
+    /// Manifests are given to the API server, as `kubectl apply -f` does it: a file beside the
+    /// Scenario, or several.
+    apply: Option<FileNames>,
+    /// Objects of manifests are taken from the API server, as `kubectl delete -f` does it.
+    delete: Option<FileNames>,
+}
+
+/// A file beside the Scenario, or several.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum FileNames {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// Writes a struct whose first fields say which pods are meant.
