@@ -36,6 +36,7 @@
 //! | [`observe`] | counters, histograms, the finished record |
 //! | [`analyze`], [`verdict`] | what is wrong with manifests, without running anything; what a run means |
 //! | [`experiment`] | many runs: replications, two meshes on the same luck, expectations, capacity |
+//! | [`lesson`] | texts that claim, ask, and say what to run; compiled in |
 //! | [`explain`], [`report`], [`export`], [`cli`] | reasons in words; text, JSON, CSV; tables for a real Envoy; the command line |
 //!
 //! A room imports only rooms below it; a test reads the sources and holds that.
@@ -114,6 +115,7 @@ pub mod experiment;
 pub mod explain;
 pub mod export;
 pub mod http;
+pub mod lesson;
 pub mod manifest;
 pub mod network;
 pub mod observe;

@@ -26,6 +26,9 @@ mod git;
 mod input;
 mod inspect;
 mod interrupt;
+mod learn;
+mod lesson_files;
+mod lesson_run;
 mod merge;
 mod mesh;
 mod names;
@@ -79,6 +82,7 @@ fn command(command: &Command, console: Console) -> Result<ExitCode, Failure> {
         Command::Test(args) => test::test(args, console),
         Command::Sweep(args) => sweep::sweep(args, console),
         Command::Merge(args) => merge::merge(args, console),
+        Command::Learn(args) => learn::learn(args, console),
         Command::ProxyConfig(args) => inspect::proxy_config(args, console),
         Command::ProxyStats(args) => proxy_stats::proxy_stats(args, console),
         Command::Export(args) => export::export(args, console),

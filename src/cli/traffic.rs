@@ -37,27 +37,7 @@ pub(super) fn run(args: &RunArgs, console: Console) -> Result<ExitCode, Failure>
         tolerant: false,
     };
     let mut mesh = pipeline::read(&inputs, console)?;
-    let mut scenario = match &args.to {
-        None => only_scenario(&mesh)?,
-        Some(url) => {
-            mesh.assume_namespace(namespace);
-            let style = LoadStyle::Open {
-                rate: args.rate.unwrap_or(Rate::per_second(RATE)),
-                arrivals: ArrivalKind::Poisson,
-                requests: None,
-            };
-            let request = Request {
-                url,
-                method: &args.method,
-                headers: &args.headers,
-                from: args.from.as_deref(),
-            };
-            one_load("run", &request, style, Some(DURATION), &mut mesh)?
-        }
-    };
-    scenario.duration = args.duration.or(scenario.duration);
-    scenario.warm_up = args.warm_up.unwrap_or(scenario.warm_up);
-    check(&scenario)?;
+    let scenario = scenario_of_run(args, &mut mesh)?;
     let mut how = How::new(&args.repeat, &scenario);
     how.keep_requests = if args.out_dir.is_some() {
         REQUESTS_KEPT
@@ -74,6 +54,32 @@ pub(super) fn run(args: &RunArgs, console: Console) -> Result<ExitCode, Failure>
     written.map(|()| code)
 }
 
+/// What `run` plays.
+pub(super) fn scenario_of_run(args: &RunArgs, mesh: &mut Mesh) -> Result<Scenario, Failure> {
+    let mut scenario = match &args.to {
+        None => only_scenario(mesh)?,
+        Some(url) => {
+            mesh.assume_namespace(args.namespace.namespace.as_deref());
+            let style = LoadStyle::Open {
+                rate: args.rate.unwrap_or(Rate::per_second(RATE)),
+                arrivals: ArrivalKind::Poisson,
+                requests: None,
+            };
+            let request = Request {
+                url,
+                method: &args.method,
+                headers: &args.headers,
+                from: args.from.as_deref(),
+            };
+            one_load("run", &request, style, Some(DURATION), mesh)?
+        }
+    };
+    scenario.duration = args.duration.or(scenario.duration);
+    scenario.warm_up = args.warm_up.unwrap_or(scenario.warm_up);
+    check(&scenario)?;
+    Ok(scenario)
+}
+
 /// `towtank load`.
 pub(super) fn load(args: &LoadArgs, console: Console) -> Result<ExitCode, Failure> {
     let namespace = args.namespace.as_deref();
@@ -84,7 +90,15 @@ pub(super) fn load(args: &LoadArgs, console: Console) -> Result<ExitCode, Failur
         tolerant: false,
     };
     let mut mesh = pipeline::read(&inputs, console)?;
-    mesh.assume_namespace(namespace);
+    let scenario = scenario_of_load(args, &mut mesh)?;
+    let how = How::new(&args.repeat, &scenario);
+    let record = mesh.run(&scenario, &how, console)?.record;
+    print(&record, args.output, &mesh, console)
+}
+
+/// What `load` plays.
+pub(super) fn scenario_of_load(args: &LoadArgs, mesh: &mut Mesh) -> Result<Scenario, Failure> {
+    mesh.assume_namespace(args.namespace.as_deref());
     let style = LoadStyle::Closed {
         connections: args.connections,
         requests: args.requests,
@@ -100,11 +114,9 @@ pub(super) fn load(args: &LoadArgs, console: Console) -> Result<ExitCode, Failur
     let duration = args
         .duration
         .or(args.requests.is_none().then_some(LOAD_DURATION));
-    let scenario = one_load("load", &request, style, duration, &mut mesh)?;
+    let scenario = one_load("load", &request, style, duration, mesh)?;
     check(&scenario)?;
-    let how = How::new(&args.repeat, &scenario);
-    let record = mesh.run(&scenario, &how, console)?.record;
-    print(&record, args.output, &mesh, console)
+    Ok(scenario)
 }
 
 /// `towtank curl`.
@@ -117,7 +129,23 @@ pub(super) fn curl(args: &CurlArgs, console: Console) -> Result<ExitCode, Failur
         tolerant: false,
     };
     let mut mesh = pipeline::read(&inputs, console)?;
-    mesh.assume_namespace(namespace);
+    let (scenario, how) = scenario_of_curl(args, &mut mesh)?;
+    let run = mesh.run(&scenario, &how, console)?;
+    let report = CurlReport::new(&run.record, run.trail);
+    let text = match args.output {
+        PlainFormat::Json => report.json(),
+        PlainFormat::Text => report.text(),
+    };
+    data(&text)?;
+    Ok(code(&run.record))
+}
+
+/// What `curl` plays, and how.
+pub(super) fn scenario_of_curl(
+    args: &CurlArgs,
+    mesh: &mut Mesh,
+) -> Result<(Scenario, How), Failure> {
+    mesh.assume_namespace(args.namespace.namespace.as_deref());
     let style = LoadStyle::Closed {
         connections: 1,
         requests: Some(args.repeat),
@@ -130,7 +158,7 @@ pub(super) fn curl(args: &CurlArgs, console: Console) -> Result<ExitCode, Failur
         headers: &args.headers,
         from: args.from.as_deref(),
     };
-    let scenario = one_load("curl", &request, style, None, &mut mesh)?;
+    let scenario = one_load("curl", &request, style, None, mesh)?;
     let how = How {
         seed: args.seed,
         replications: 1,
@@ -139,14 +167,7 @@ pub(super) fn curl(args: &CurlArgs, console: Console) -> Result<ExitCode, Failur
         trace: true,
         is_test: false,
     };
-    let run = mesh.run(&scenario, &how, console)?;
-    let report = CurlReport::new(&run.record, run.trail);
-    let text = match args.output {
-        PlainFormat::Json => report.json(),
-        PlainFormat::Text => report.text(),
-    };
-    data(&text)?;
-    Ok(code(&run.record))
+    Ok((scenario, how))
 }
 
 /// One request as the command line describes it.

@@ -17,6 +17,7 @@ pub mod format;
 pub mod github;
 pub mod json;
 pub mod junit;
+pub mod lesson;
 pub mod notice;
 pub mod proxy_config;
 pub mod proxy_stats;

@@ -18,6 +18,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["units"]),
     ("xds", &["units", "http"]),
     ("manifest", &["units", "http", "diagnostic"]),
+    // Texts that say what to run; they run nothing themselves.
+    ("lesson", &["units", "http", "diagnostic", "manifest"]),
     ("network", &["units", "http", "engine", "xds"]),
     ("workload", &["units", "http", "engine", "xds"]),
     ("load", &["units", "http", "engine", "xds"]),
@@ -84,6 +86,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "explain",
             "verdict",
             "experiment",
+            "lesson",
         ],
     ),
     // A reader of the waist alone.

@@ -40,6 +40,8 @@ mod gate;
 mod harness;
 mod istio;
 mod layering;
+mod lessons;
+mod lessons_read;
 mod load_profiles;
 mod manifest_fuzz;
 mod manifest_reader;

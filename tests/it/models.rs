@@ -1,5 +1,6 @@
 //! Walks `models/` and `examples/`: every folder loads without complaint, runs, and shows what it did before.
 //!
+//! Lessons (`models/lessons/`) are checked by what they claim; see `lessons.rs`.
 //! Snapshots lie under `snapshots/<folder>/`: the tables of the proxy that calls, and the report of a short run.
 
 use std::fmt::Write as _;

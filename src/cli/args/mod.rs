@@ -10,6 +10,7 @@ mod diff;
 mod explain;
 mod export;
 mod inspect;
+mod learn;
 mod proxy_stats;
 mod sweep;
 mod test;
@@ -31,6 +32,7 @@ pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
 pub use inspect::{
     BenchArgs, BenchModel, CompletionArgs, ProxyConfigArgs, SchemaArgs, SchemaOf, Table,
 };
+pub use learn::LearnArgs;
 pub use proxy_stats::{ProxyStatsArgs, StatsFormat};
 pub use sweep::{MergeArgs, SweepArgs};
 pub use test::{TestArgs, TestFormat};
@@ -138,6 +140,8 @@ pub enum Command {
     Sweep(Box<SweepArgs>),
     /// Put the parts of a sweep together.
     Merge(MergeArgs),
+    /// List lessons, or run one: a claim, a prediction, the numbers that settle it.
+    Learn(LearnArgs),
     /// Print what a proxy is told: listeners, routes, clusters, endpoints.
     #[command(visible_alias = "pc", name = "proxy-config")]
     ProxyConfig(Box<ProxyConfigArgs>),
