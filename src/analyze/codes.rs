@@ -169,7 +169,7 @@ pub const CODES: &[Code] = &[
         "TT-FAILOVER-NEVER",
         Level::Warning,
         "locality failover that never happens",
-        "Envoy leaves a locality when its hosts are unhealthy, and without outlierDetection it takes none for unhealthy: when the zone is sick, requests go on failing there. Add outlierDetection to the same policy.",
+        "istiod makes priorities by place only where there is outlierDetection, and Envoy leaves a place only when its hosts are unhealthy. Without it pods of every locality are used alike, and those of a dead zone too until Kubernetes takes them out. Add outlierDetection to the same policy.",
     ),
     entry(
         "TT-FAULT-LEFT",

@@ -41,7 +41,7 @@ fn failover(context: &Context<'_>, rule: &DestinationRule, found: &mut Vec<Diagn
     if locality.failover.is_empty() && locality.failover_priority.is_empty() {
         return;
     }
-    let message = "`failover` without `outlierDetection`: no host is ever unhealthy, so no request ever leaves its locality".to_owned();
+    let message = "`failover` without `outlierDetection` is not in force: there are no priorities, requests go to pods of every locality alike, and to those of a dead one as well".to_owned();
     let help = "add `outlierDetection` (consecutive5xxErrors, interval, baseEjectionTime) to the same trafficPolicy";
     found.push(context.say("TT-FAILOVER-NEVER", locality.origin, message, help));
 }

@@ -17,6 +17,7 @@ use crate::config::scenario::{
 use crate::experiment::bracket::{Bracket, Search, Stand, bracket};
 use crate::experiment::capacity::{Point, ReplicaPlan, Survey, busiest, stand};
 use crate::experiment::replicas::{Replicas, Trial, needed};
+use crate::experiment::sidecars::{Sidecars, sidecars};
 use crate::observe::Record;
 use crate::observe::record::Ended;
 use crate::report::capacity as report;
@@ -237,13 +238,27 @@ impl<'a> Surveyor<'a> {
             }
             _ => None,
         };
+        let pods = needed.as_ref().unwrap_or(&now);
+        let sidecars = match self.sidecars(pods, factor) {
+            Ok(sidecars) => sidecars,
+            Err(Stopped::Interrupted) => return Ok(None),
+            Err(Stopped::Failed(failure)) => return Err(failure),
+        };
         Ok(Some(ReplicaPlan {
             factor,
             now,
+            sidecars,
             needed,
             without_a_zone,
             zones: zones.iter().map(ToString::to_string).collect(),
         }))
+    }
+
+    /// What passes through every sidecar when there are so many pods.
+    fn sidecars(&mut self, pods: &Replicas, factor: f64) -> Result<Vec<Sidecars>, Stopped> {
+        let mesh = self.mesh.with_replicas(pods);
+        let record = self.settled(&mesh, factor, None)?;
+        Ok(sidecars(&record, &mesh.compile()))
     }
 
     /// Pods with which it holds under each of these losses.

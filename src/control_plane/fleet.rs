@@ -445,7 +445,7 @@ fn draft(
         proxy,
         concurrency: concurrency::of_owner(config, owner),
         service_account: owner.service_account.clone(),
-        lifecycle: owner.lifecycle.clone(),
+        lifecycle: lifecycle(config, owner),
         named_ports: (owner.ports.iter())
             .filter(|p| !p.name.is_empty())
             .map(|p| (p.name.clone(), p.port))
@@ -454,6 +454,16 @@ fn draft(
         pods: pods.collect(),
         origin: owner.meta.origin,
         labels,
+    }
+}
+
+/// How pods come and go; of their proxy the nearest word counts.
+fn lifecycle(config: &MeshConfig, owner: &PodTemplateOwner) -> Lifecycle {
+    let written = owner.proxy;
+    Lifecycle {
+        termination_drain: (written.termination_drain).or(config.mesh.termination_drain),
+        exit_on_zero: written.exit_on_zero.unwrap_or(config.mesh.exit_on_zero),
+        ..owner.lifecycle.clone()
     }
 }
 

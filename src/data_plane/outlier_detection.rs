@@ -112,6 +112,8 @@ pub struct Monitor {
     pub ejections_enforced_total: u64,
     /// Refused by `max_ejection_percent`.
     pub ejections_overflow: u64,
+    /// Tries that failed, whatever came of it.
+    pub failures: u64,
     /// Counts by kind, in the order of [`Ejection::ALL`].
     pub counts: [KindCounts; 7],
     /// Hosts of the cluster, whatever their priority or health.
@@ -199,6 +201,7 @@ impl Monitor {
                 host.local.total = host.local.total.wrapping_add(1);
                 host.local.failed = host.local.failed.wrapping_add(1);
                 host.consecutive_local += 1;
+                self.failures += 1;
                 if config.consecutive_local_origin_failure.threshold != host.consecutive_local {
                     return Verdict::Keep;
                 }
@@ -223,6 +226,7 @@ impl Monitor {
         status: u16,
     ) -> Verdict {
         host.external.failed = host.external.failed.wrapping_add(1);
+        self.failures += 1;
         let mut verdict = Verdict::Keep;
         if matches!(status, 502..=504) {
             host.consecutive_gateway += 1;

@@ -2,6 +2,7 @@
 
 use super::bracket::{Bracket, Stand};
 use super::replicas::Replicas;
+use super::sidecars::Sidecars;
 use crate::observe::Record;
 use crate::observe::record::{ExpectationRecord, Verdict, WorkloadRecord};
 
@@ -64,6 +65,8 @@ pub struct ReplicaPlan {
     pub without_a_zone: Option<Option<Replicas>>,
     /// Zones that were taken away, one at a time.
     pub zones: Vec<String>,
+    /// Processor time of the sidecars of those pods at that load.
+    pub sidecars: Vec<Sidecars>,
 }
 
 impl Point {

@@ -22,9 +22,10 @@ use crate::xds::Snapshot;
 pub type Values = Vec<Option<f64>>;
 
 /// Takes the figures of one replication's record, in the order of the expectations. Of a finding
-/// that is not to be there, the figure is 1 where it is.
+/// that is to be there or not, the figure is 1 where it is.
 pub fn measure(expectations: &[Expectation], record: &Record, snapshot: &Snapshot) -> Values {
-    let asks = |e: &Expectation| matches!(e.assertion, Assertion::NoFinding(_));
+    let asks =
+        |e: &Expectation| matches!(e.assertion, Assertion::NoFinding(_) | Assertion::Finding(_));
     let findings = if expectations.iter().any(asks) {
         verdict::judge(record, snapshot)
     } else {
@@ -32,7 +33,7 @@ pub fn measure(expectations: &[Expectation], record: &Record, snapshot: &Snapsho
     };
     let of = |expectation: &Expectation| match &expectation.assertion {
         Assertion::Compare { figure, .. } => value(figure, record),
-        Assertion::NoFinding(code) => {
+        Assertion::NoFinding(code) | Assertion::Finding(code) => {
             let is_there = findings.iter().any(|finding| finding.code == &**code);
             Some(if is_there { 1.0 } else { 0.0 })
         }
@@ -60,6 +61,7 @@ pub fn judge(
         };
         match &expectation.assertion {
             // Those of all replications together come last; see `settle_findings`.
+            Assertion::Finding(_) => {}
             Assertion::NoFinding(_) => {
                 let has = |values: &&Values| values[index].is_some_and(|there| there > 0.0);
                 let found = replications.iter().filter(has).count();
@@ -94,18 +96,32 @@ pub fn judge(
 /// Judges what is expected of findings, when the record has them.
 pub fn settle_findings(expectations: &[Expectation], record: &mut Record) {
     for (expectation, judged) in expectations.iter().zip(&mut record.expectations) {
-        let Assertion::NoFinding(code) = &expectation.assertion else {
+        let (Assertion::NoFinding(code) | Assertion::Finding(code)) = &expectation.assertion else {
             continue;
         };
         let found = record
             .findings
             .iter()
             .find(|finding| finding.code == &**code);
+        if matches!(expectation.assertion, Assertion::Finding(_)) {
+            judged.verdict = if found.is_some() {
+                Verdict::Pass
+            } else {
+                Verdict::Fail
+            };
+            judged.why = (found.is_none()).then(|| format!("the run has no finding {code}"));
+            continue;
+        }
         match (found, judged.verdict) {
             (Some(finding), _) => {
-                let count = judged.why.take().map(|why| format!(" ({why})"));
                 judged.verdict = Verdict::Fail;
-                judged.why = Some(finding.what.clone() + &count.unwrap_or_default());
+                // Findings are settled again when more of them were looked for.
+                let said = judged.why.take();
+                judged.why = Some(match said {
+                    Some(said) if said.starts_with(&finding.what) => said,
+                    Some(count) => format!("{} ({count})", finding.what),
+                    None => finding.what.clone(),
+                });
             }
             (None, Verdict::Fail) => {}
             (None, _) => judged.verdict = Verdict::Pass,

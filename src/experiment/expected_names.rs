@@ -22,7 +22,9 @@ pub fn unknown_names(
     for expectation in expectations {
         let faults = match &expectation.assertion {
             Assertion::Compare { figure, .. } => names.faults(figure),
-            Assertion::NoFinding(code) => unknown_code(code, findings).into_iter().collect(),
+            Assertion::NoFinding(code) | Assertion::Finding(code) => {
+                unknown_code(code, findings).into_iter().collect()
+            }
         };
         for (what, help) in faults {
             let object = origins.object(expectation.origin.object);

@@ -15,6 +15,7 @@ pub mod failover;
 pub mod replicas;
 pub mod replicate;
 mod route_test;
+pub mod sidecars;
 pub mod sweep;
 
 pub use bench::{BenchResult, Reference, bench, bench_w1, w1_plan};

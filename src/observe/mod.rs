@@ -4,6 +4,7 @@
 //! names. Sees ids, flags and times, no behaviour.
 
 pub mod app_stats;
+pub mod ejections;
 pub mod envoy_stats;
 pub mod histogram;
 pub mod interval;
@@ -14,6 +15,7 @@ pub mod recorder;
 pub mod tally;
 
 pub use app_stats::{AppStat, AppStats};
+pub use ejections::{EjectionLog, EjectionNote};
 pub use envoy_stats::{ClusterStats, Stat};
 pub use histogram::Histogram;
 pub use interval::Interval;

@@ -56,6 +56,8 @@ pub struct Record {
     pub findings: Vec<Finding>,
     /// What happened to the mesh (replication 0), in the order of time.
     pub happenings: Vec<Happening>,
+    /// Who stopped using which host (replication 0), in the order of time; the first thousand.
+    pub ejections: Vec<EjectionRecord>,
     /// Single requests, when they were asked for (`curl`, `--out-dir`), in order of completion.
     pub requests: Vec<RequestRecord>,
     /// What the scenario expects and whether it holds, in its order.
@@ -283,6 +285,33 @@ pub struct Happening {
     pub kind: HappeningKind,
     /// A sentence.
     pub what: String,
+}
+
+/// A host that a proxy stopped using, or would have if it were allowed to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EjectionRecord {
+    /// When.
+    pub at: SimTime,
+    /// Workload whose proxy decided, `namespace/name`.
+    pub workload: String,
+    /// Pod whose proxy decided.
+    pub proxy: String,
+    /// Cluster.
+    pub cluster: String,
+    /// Pod that was found bad.
+    pub pod: String,
+    /// Envoy's word for why.
+    pub why: &'static str,
+    /// How long at least; `None`: `max_ejection_percent` forbade it.
+    pub lasts: Option<SimDuration>,
+    /// When it was used again, if it was.
+    pub back_at: Option<SimTime>,
+    /// Hosts that are out at this proxy from now on.
+    pub out: u32,
+    /// Hosts of the cluster as this proxy knows it.
+    pub hosts: u32,
+    /// Failed tries of the workload's proxies at this cluster up to and with this one.
+    pub failures: u64,
 }
 
 /// What a happening is to the run.

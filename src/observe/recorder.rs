@@ -3,6 +3,7 @@
 
 use super::Histogram;
 use super::app_stats::AppStats;
+use super::ejections::EjectionLog;
 use super::envoy_stats::ClusterStats;
 use super::proxy_stats::ProxyStats;
 use super::tally::Tally;
@@ -149,6 +150,8 @@ pub struct Recorder {
     pub proxies: Vec<ProxyStats>,
     /// Finished windows.
     pub windows: Vec<Window>,
+    /// Who stopped using which host.
+    pub ejections: EjectionLog,
     /// Single root requests, up to `keep`.
     pub roots: Vec<RootEnd>,
     /// How many single requests are kept.

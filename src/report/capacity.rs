@@ -1,8 +1,11 @@
 //! What a search for capacity found: in words, as JSON (`towtank.capacity/v1`) and as CSV.
 
+mod sidecars;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use self::sidecars::Sidecar;
 use super::expectation::{Expectation, shown};
 use super::format::{count, digits, percent, rate, wrap};
 use super::json::pretty;
@@ -80,6 +83,8 @@ pub struct Plan {
     pub zones: Vec<String>,
     /// One per workload.
     pub workloads: Vec<Pods>,
+    /// Sidecars and gateways of those pods at that load. Their requests were simulated; their processor time is read off a published curve.
+    pub sidecars: Vec<Sidecar>,
 }
 
 /// Pods of a workload.
@@ -125,6 +130,7 @@ pub fn text(survey: &Survey) -> String {
     points(&mut out, survey);
     if let Some(plan) = &survey.plan {
         replicas(&mut out, plan);
+        sidecars::block(&mut out, plan);
     }
     notes(&mut out, "Assumed", &survey.assumed);
     notes(&mut out, "Warnings", &survey.warnings);
@@ -312,6 +318,7 @@ pub fn json(survey: &Survey) -> String {
             factor: plan.factor,
             zones: plan.zones.clone(),
             workloads: workloads(plan),
+            sidecars: plan.sidecars.iter().map(Sidecar::from).collect(),
         }),
         assumed: survey.assumed.clone(),
         warnings: survey.warnings.clone(),

@@ -6,9 +6,11 @@
 //! `workload` is `namespace/name`. New keys may be added within a schema version; none
 //! changes its name or meaning.
 
+mod ejection;
 mod proxy;
 
 pub use super::expectation::Expectation;
+pub use ejection::Ejection;
 pub use proxy::Proxy;
 
 use std::collections::BTreeMap;
@@ -72,6 +74,9 @@ pub struct RunReport {
     /// What happened to the mesh (replication 0), in the order of time; left out where nothing did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub happenings: Vec<Happening>,
+    /// Who stopped using which host (replication 0, the first thousand), in the order of time; left out where nobody did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ejections: Vec<Ejection>,
     /// What the scenario expects and whether it holds; left out where it expects nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expectations: Vec<Expectation>,
@@ -379,6 +384,7 @@ impl From<&Record> for RunReport {
                     what: h.what.clone(),
                 })
                 .collect(),
+            ejections: record.ejections.iter().map(Ejection::from).collect(),
             expectations: record.expectations.iter().map(Expectation::from).collect(),
             assumed: record.assumed.clone(),
             warnings: record.warnings.clone(),

@@ -6,6 +6,7 @@
 
 mod clients;
 mod course;
+mod ejections;
 mod findings;
 mod mesh;
 
@@ -34,6 +35,7 @@ pub fn render(record: &Record) -> String {
     }
     findings::block(&mut out, record);
     course::block(&mut out, record);
+    ejections::block(&mut out, record);
     mesh::edges(&mut out, record);
     mesh::clusters(&mut out, record);
     mesh::workloads(&mut out, record);

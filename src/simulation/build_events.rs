@@ -55,6 +55,9 @@ impl Builder<'_> {
             lives: (0..self.apps.len()).map(|app| self.life(app)).collect(),
             ..Timeline::default()
         };
+        if let Some(delay) = &self.model.proxy_push_delay {
+            timeline.push.takes = delay.sampler();
+        }
         for event in &scenario.events {
             self.event(event, &areas, &mut timeline);
         }
@@ -372,10 +375,11 @@ impl Builder<'_> {
                 .map(|p| seconds(p.period.saturating_mul(p.failures))),
             pre_stop: seconds(written.pre_stop_seconds.unwrap_or(0)).min(grace),
             drain: if has_sidecar {
-                DRAIN
+                written.termination_drain.unwrap_or(DRAIN)
             } else {
                 SimDuration::ZERO
             },
+            exit_on_zero: has_sidecar && written.exit_on_zero,
             grace,
             max_surge,
             // Both at zero could never move.
@@ -409,8 +413,12 @@ impl Builder<'_> {
             }
         }
         let push = &timeline.push;
+        let takes = match &self.model.proxy_push_delay {
+            Some(_) => String::new(),
+            None => " and take 10ms to 100ms to each proxy".to_owned(),
+        };
         self.assumed.push(format!(
-            "changes of endpoints and configuration reach istiod after {}, are gathered for {} and take 10ms to 100ms to each proxy",
+            "changes of endpoints and configuration reach istiod after {}, are gathered for {}{takes}",
             push.watch, push.quiet
         ));
         if timeline.versions > 0 {

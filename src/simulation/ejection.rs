@@ -9,8 +9,8 @@ use crate::data_plane::outlier_detection::{
 };
 use crate::data_plane::{LbView, Trail};
 use crate::engine::Queue;
-use crate::observe::Stat;
-use crate::units::SimTime;
+use crate::observe::{EjectionNote, Stat};
+use crate::units::{SimDuration, SimTime};
 use crate::xds::cluster::OutlierDetection;
 
 impl<T: Trail> World<'_, T> {
@@ -53,9 +53,52 @@ impl<T: Trail> World<'_, T> {
         queue: &mut Queue<Event>,
     ) {
         self.count_verdicts(edge_id);
-        if let Verdict::Ejected { .. } = verdict {
-            self.eject(now, edge_id, host, queue);
+        match verdict {
+            Verdict::Ejected {
+                kind,
+                until_nominal,
+            } => {
+                let lasts = until_nominal.since(now);
+                self.note_ejection(now, edge_id, host, kind.as_str(), Some(lasts));
+                self.eject(now, edge_id, host, queue);
+            }
+            Verdict::Overflow { kind } => {
+                self.note_ejection(now, edge_id, host, kind.as_str(), None);
+            }
+            Verdict::Keep | Verdict::Detected { .. } => {}
         }
+    }
+
+    /// Writes down who is out, or should be.
+    fn note_ejection(
+        &mut self,
+        now: SimTime,
+        edge_id: u32,
+        host: u32,
+        kind: &'static str,
+        lasts: Option<SimDuration>,
+    ) {
+        let edge = &self.edges[edge_id as usize];
+        let set = edge.set.as_deref();
+        let cluster = &self.plan.clusters[edge.cluster as usize];
+        let pod = cluster.hosts[host as usize].pod;
+        if !self.record.ejections.wants(edge_id, pod, lasts.is_none()) {
+            return;
+        }
+        let kin = self.edges.iter().filter(|e| e.slot == edge.slot);
+        self.record.ejections.add(EjectionNote {
+            at: now,
+            edge: edge_id,
+            proxy: edge.pod,
+            slot: edge.slot,
+            pod,
+            kind,
+            lasts,
+            back_at: None,
+            out: edge.monitor.ejections_active,
+            hosts: set.unwrap_or(&cluster.set).assigned(),
+            failures: kin.map(|e| e.monitor.failures).sum(),
+        });
     }
 
     /// Rates are judged once an interval. Where that ejects nobody it can wait for the next
@@ -81,6 +124,12 @@ impl<T: Trail> World<'_, T> {
         let ejected = edge.monitor.on_interval_end(config, hosts, now);
         self.count_verdicts(edge_id);
         for host in ejected {
+            let outlier = &self.outliers[from + host as usize];
+            let lasts = config
+                .base_ejection_time
+                .times(u64::from(outlier.multiplier));
+            let lasts = lasts.min(config.max_ejection_time);
+            self.note_ejection(now, edge_id, host, "rate", Some(lasts));
             self.eject(now, edge_id, host, queue);
         }
     }
@@ -145,6 +194,7 @@ impl<T: Trail> World<'_, T> {
         for host in first..first + count {
             let monitor = &mut self.edges[edge_id as usize].monitor;
             if monitor.return_if_due(config, now, &mut self.outliers[host]) {
+                self.note_return(now, edge_id, (host - first) as u32);
                 self.health_changed(now, edge_id, queue);
             }
         }
@@ -160,6 +210,13 @@ impl<T: Trail> World<'_, T> {
         if rates || needs_sweep(hosts) {
             self.arm_sweep(now, edge_id, config, queue);
         }
+    }
+
+    /// Writes down who is used again.
+    pub(super) fn note_return(&mut self, now: SimTime, edge_id: u32, host: u32) {
+        let cluster = self.edges[edge_id as usize].cluster as usize;
+        let pod = self.plan.clusters[cluster].hosts[host as usize].pod;
+        self.record.ejections.back(now, edge_id, pod);
     }
 
     /// A host turned unhealthy: its pools drain in every worker.

@@ -124,6 +124,7 @@ impl<T: Trail> World<'_, T> {
         let config = &self.plan.clusters[edge.cluster as usize].outlier;
         if outlier.ejected && config.as_ref().is_some_and(|c| c.uneject_on_health_check) {
             edge.monitor.uneject(now, outlier);
+            self.note_return(now, edge_id, host);
             self.health_changed(now, edge_id, queue);
         }
     }

@@ -14,6 +14,9 @@ use crate::engine::Queue;
 use crate::observe::record::HappeningKind;
 use crate::units::{SimDuration, SimTime};
 
+/// Between two looks at what a sidecar still has to do (`pilot-agent`).
+const AGAIN: SimDuration = SimDuration::from_secs(1);
+
 impl<T: Trail> World<'_, T> {
     /// A pod changes its phase; the time it serves is kept.
     pub(super) fn set_phase(&mut self, now: SimTime, pod: u32, phase: Phase) {
@@ -106,15 +109,33 @@ impl<T: Trail> World<'_, T> {
         } else {
             life.drain.min(rest)
         };
+        self.dynamics.pods[pod as usize].ends_by = now.after(rest);
         self.later(now.after(lasts), pod, StepKind::Gone, queue);
         self.drain_clients_of(pod);
     }
 
     pub(super) fn pod_gone(&mut self, now: SimTime, pod: u32, queue: &mut Queue<Event>) {
+        if self.stays(now, pod) {
+            self.later(now.after(AGAIN), pod, StepKind::Gone, queue);
+            return;
+        }
         self.lose_pods(now, &[pod], FailureKind::Kill, queue);
         self.set_phase(now, pod, Phase::Absent);
         self.dynamics.pods[pod as usize].ending = false;
         self.advance_rolling(now, pod, queue);
+    }
+
+    /// A sidecar that was told to wait for its connections looks again as long as there are any.
+    fn stays(&self, now: SimTime, pod: u32) -> bool {
+        let app = self.plan.pods[pod as usize].app as usize;
+        let lives = self.plan.timeline.as_ref().map(|timeline| &timeline.lives);
+        let waits = lives.is_some_and(|lives| lives[app].exit_on_zero);
+        let state = &self.dynamics.pods[pod as usize];
+        let work = &self.pods[pod as usize];
+        waits
+            && state.phase == Phase::Closing
+            && work.busy + work.waiting > 0
+            && now < state.ends_by
     }
 
     /// Pods that count as the workload's: created and not told to end, in order.

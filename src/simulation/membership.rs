@@ -11,7 +11,10 @@ use crate::engine::Queue;
 use crate::observe::Stat;
 use crate::observe::record::HappeningKind;
 use crate::units::SimTime;
-use crate::xds::ProxyKind;
+use crate::xds::{LbPolicy, ProxyKind};
+
+/// Keys that are asked for, to see how many go elsewhere.
+const KEYS: u64 = 10_000;
 
 impl<T: Trail> World<'_, T> {
     /// The endpoints change; istiod sees it a moment later.
@@ -175,7 +178,12 @@ impl<T: Trail> World<'_, T> {
             .filter(|(_, h)| old[h.pod as usize] && !new[h.pod as usize])
             .map(|(host, _)| host)
             .collect();
+        let fresh = !self.dynamics.sets.contains_key(&(cluster_id, epoch));
+        let old_set = self.edges[edge_id as usize].set.clone();
         self.adopt_set(now, edge_id, epoch);
+        if fresh {
+            self.tell_moved_keys(now, edge_id, old_set.as_deref());
+        }
         for host in left {
             self.host_left(edge_id, host);
         }
@@ -185,6 +193,37 @@ impl<T: Trail> World<'_, T> {
             .stats
             .inc(Stat::MembershipChange);
         self.rebuild_view(now, edge_id);
+    }
+
+    /// Of consistent hashing it is told how many keys go elsewhere from now on.
+    #[cold]
+    fn tell_moved_keys(&mut self, now: SimTime, edge_id: u32, before: Option<&HostSet>) {
+        let plan = self.plan;
+        let edge = &self.edges[edge_id as usize];
+        let cluster = &plan.clusters[edge.cluster as usize];
+        let hashes = matches!(
+            cluster.set.policy,
+            LbPolicy::RingHash { .. } | LbPolicy::Maglev { .. }
+        );
+        let Some(after) = edge.set.as_deref().filter(|_| hashes) else {
+            return;
+        };
+        let before = LbView::build(before.unwrap_or(&cluster.set), |_| true);
+        let after = LbView::build(after, |_| true);
+        let Some(moved) = before.moved_keys(&after, KEYS) else {
+            return;
+        };
+        let slot = plan.slots.get(edge.slot as usize);
+        let (workload, name) = slot.map_or(("", ""), |s| (s.workload.as_str(), s.cluster.as_str()));
+        let host = name.rsplit('|').next().unwrap_or(name);
+        let host = host.strip_suffix(".svc.cluster.local").unwrap_or(host);
+        let sentence = format!(
+            "{:.1} % of the keys of {workload} → {host} go to another pod than before, where {:.1} % would do; the fullest pod has {:.2} times the mean of the keys",
+            moved.moved * 100.0,
+            moved.least * 100.0,
+            moved.fullest
+        );
+        self.dynamics.tell(now, HappeningKind::Passes, sentence);
     }
 
     /// Its connections drain, what was known of it is forgotten.

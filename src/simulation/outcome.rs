@@ -8,8 +8,8 @@ use super::world::World;
 use crate::data_plane::Trail;
 use crate::http::grpc;
 use crate::observe::record::{
-    ClientRecord, Ended, Happening, HappeningKind, Headline, Record, RequestRecord, Series,
-    SeriesPoint,
+    ClientRecord, EjectionRecord, Ended, Happening, HappeningKind, Headline, Record, RequestRecord,
+    Series, SeriesPoint,
 };
 use crate::observe::recorder::{Recorder, RootEnd};
 use crate::units::hash::Digest;
@@ -174,6 +174,7 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
             Vec::new()
         },
         happenings: first.map(happenings).unwrap_or_default(),
+        ejections: first.map(|o| ejections(plan, o)).unwrap_or_default(),
         assumed: plan.assumed.clone(),
         warnings: plan.warnings.clone(),
         ..Record::default()
@@ -279,6 +280,27 @@ fn happenings(outcome: &Outcome) -> Vec<Happening> {
         what: what.clone(),
     })
     .collect()
+}
+
+fn ejections(plan: &Plan, outcome: &Outcome) -> Vec<EjectionRecord> {
+    let notes = outcome.record.ejections.notes().iter();
+    let named = notes.filter_map(|note| {
+        let slot = plan.slots.get(note.slot as usize)?;
+        Some(EjectionRecord {
+            at: note.at,
+            workload: slot.workload.clone(),
+            proxy: plan.pods[note.proxy as usize].name.clone(),
+            cluster: slot.cluster.clone(),
+            pod: plan.pods[note.pod as usize].name.clone(),
+            why: note.kind,
+            lasts: note.lasts,
+            back_at: note.back_at,
+            out: note.out,
+            hosts: note.hosts,
+            failures: note.failures,
+        })
+    });
+    named.collect()
 }
 
 /// A single root request with its names.

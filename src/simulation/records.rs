@@ -217,6 +217,8 @@ impl Attempt {
 /// What one client pod's proxy knows of one cluster. Made on first use.
 #[derive(Debug)]
 pub(super) struct Edge {
+    /// The pod whose proxy it is.
+    pub(super) pod: u32,
     pub(super) slot: u32,
     pub(super) cluster: u32,
     pub(super) breakers: Breakers,

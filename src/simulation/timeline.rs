@@ -57,6 +57,8 @@ pub(super) struct PodState {
     pub(super) slow: u32,
     pub(super) errors: u32,
     pub(super) limits: Limits,
+    /// Its grace is over by then, once it has been told to end.
+    pub(super) ends_by: SimTime,
     /// Since when it serves, while it does.
     pub(super) since: SimTime,
     /// Time it has served, in nanoseconds.
@@ -181,6 +183,7 @@ impl Dynamics {
             slow: NIL,
             errors: NIL,
             limits: plan.apps[pod.app as usize].limits,
+            ends_by: SimTime::ZERO,
             since: SimTime::ZERO,
             served: 0,
         };

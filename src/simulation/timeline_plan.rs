@@ -103,6 +103,8 @@ pub(crate) struct Life {
     pub(crate) pre_stop: SimDuration,
     /// Then its sidecar drains for so long.
     pub(crate) drain: SimDuration,
+    /// It stays longer while it has something to do (`EXIT_ON_ZERO_ACTIVE_CONNECTIONS`).
+    pub(crate) exit_on_zero: bool,
     /// Everything has to be over by then.
     pub(crate) grace: SimDuration,
     /// Pods beyond the wanted number in a rolling update.

@@ -284,6 +284,7 @@ impl<'p, T: Trail> World<'p, T> {
         };
         let watched = plan.watched.filter(|watched| watched.pod == pod);
         self.edges.push(Edge {
+            pod,
             slot: watched.map_or(slot, |watched| watched.slots + slot),
             cluster,
             breakers: Breakers::default(),

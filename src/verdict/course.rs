@@ -13,6 +13,10 @@ pub(super) struct Window {
     pub(super) amplification: f64,
     /// Requests that ended in it.
     pub(super) requests: u64,
+    /// Of those, failed.
+    pub(super) errors: u64,
+    /// 99th percentile of latency, in milliseconds.
+    pub(super) p99: f64,
 }
 
 /// Windows that lie wholly inside the time in which load is offered.
@@ -31,6 +35,8 @@ pub(super) fn windows(record: &Record, series: &Series, client: u32) -> Vec<Wind
                 p.attempts as f64 / p.requests as f64
             },
             requests: p.requests,
+            errors: p.errors,
+            p99: p.p99.as_millis_f64(),
         })
         .collect()
 }

@@ -5,11 +5,15 @@
 //! to what, and what to try; where one line of the manifests is responsible it is named.
 
 mod breaker;
+mod cold;
 mod collapse;
 mod course;
 mod ejection;
+mod failover;
+mod fault;
 mod headroom;
 mod imbalance;
+mod mirror;
 mod nc_window;
 mod recovery;
 mod retry_layers;
@@ -19,20 +23,27 @@ mod timeouts;
 
 use crate::observe::record::{Finding, Record};
 use crate::units::{Origin, SimDuration};
-use crate::xds::route::Forward;
-use crate::xds::{Action, ProxyTables, Snapshot};
+use crate::xds::route::{Forward, RetryPolicy};
+use crate::xds::snapshot::Workload;
+use crate::xds::{Action, Cluster, ProxyTables, Route, Snapshot};
 
+pub use cold::worst_after_start;
 pub use collapse::Hazard;
 pub use recovery::recovered_after;
 
 /// Every code that a finding may have.
 pub const CODES: &[&str] = &[
     "TT-BREAKER-OPEN",
+    "TT-COLD-PODS",
     "TT-COLLAPSE",
     "TT-EJECTION-COLLAPSE",
+    "TT-EJECTION-REFUSED",
+    "TT-FAILOVER-NEVER",
     "TT-FAILOVER-OVERLOAD",
+    "TT-FAULT-RETRIED",
     "TT-IMBALANCE",
     "TT-METASTABLE",
+    "TT-MIRROR-LOAD",
     "TT-NC-WINDOW",
     "TT-NO-HEADROOM",
     "TT-RETRY-LAYERS",
@@ -61,7 +72,11 @@ pub fn judge(record: &Record, snapshot: &Snapshot) -> Vec<Finding> {
     timeouts::judge(&context, &mut findings);
     retry_layers::judge(&context, &mut findings);
     rollout::judge(&context, &mut findings);
+    cold::judge(&context, &mut findings);
     nc_window::judge(&context, &mut findings);
+    failover::judge(&context, &mut findings);
+    mirror::judge(&context, &mut findings);
+    fault::judge(&context, &mut findings);
     findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
     findings
 }
@@ -77,18 +92,43 @@ struct Context<'a> {
 impl Context<'_> {
     /// `file:line` of the policy of a workload's cluster; `None` where nobody wrote one.
     fn policy_of(&self, workload: &str, cluster: &str) -> Option<String> {
-        let (namespace, name) = workload.split_once('/')?;
+        self.place(self.cluster(workload, cluster)?.policy_origin)
+    }
+
+    /// A cluster as the proxies of a workload have it, those of its own ports included.
+    fn cluster(&self, workload: &str, cluster: &str) -> Option<&Cluster> {
+        let mut own = self.workload(workload)?.inbound.iter().map(|i| &i.cluster);
+        own.find(|own| *own.name == *cluster).or_else(|| {
+            let id = (self.snapshot).cluster_named(self.tables(workload)?, cluster)?;
+            Some(&self.snapshot.clusters[id])
+        })
+    }
+
+    /// A workload by its name, or by what an edge calls it: `outside via ns/gateway`, `ns/web (mirror)`.
+    fn workload(&self, name: &str) -> Option<&Workload> {
+        let name = proxy_of(name);
+        let (namespace, name) = name.split_once('/')?;
         let id = self.snapshot.workload_named(namespace, name)?;
-        let tables = &self.snapshot.tables[self.snapshot.workloads[id].tables?];
-        let cluster = &self.snapshot.clusters[self.snapshot.cluster_named(tables, cluster)?];
-        self.place(cluster.policy_origin)
+        Some(&self.snapshot.workloads[id])
+    }
+
+    /// How many pods a workload has at the start.
+    fn pods_of(&self, workload: &str) -> usize {
+        let pods = self.workload(workload).map_or(&[][..], |w| &w.pods);
+        let exist = pods.iter().filter(|pod| !self.snapshot.pods[**pod].spare);
+        exist.count()
     }
 
     /// `file:line` of the retry policy that a workload's requests to a cluster come with.
     fn retries_of(&self, workload: &str, cluster: &str) -> Option<(u32, Option<String>)> {
-        let mut forwards = self.forwards(workload, cluster);
-        let retry = forwards.find_map(|forward| forward.retry.as_ref())?;
+        let retry = self.retry_policy(workload, cluster)?;
         Some((retry.retries, self.place(retry.origin)))
+    }
+
+    /// The retry policy that a workload's requests to a cluster come with.
+    fn retry_policy(&self, workload: &str, cluster: &str) -> Option<&RetryPolicy> {
+        let mut forwards = self.forwards(workload, cluster);
+        forwards.find_map(|forward| forward.retry.as_ref())
     }
 
     /// How long a workload's requests to a cluster are waited for (`None`: without end), and
@@ -105,39 +145,72 @@ impl Context<'_> {
 
     /// True when a retry budget bounds a workload's retries towards a cluster.
     fn has_budget(&self, workload: &str, cluster: &str) -> bool {
-        let cluster = self.tables(workload).and_then(|tables| {
-            let id = self.snapshot.cluster_named(tables, cluster)?;
-            Some(&self.snapshot.clusters[id])
-        });
+        let cluster = self.cluster(workload, cluster);
         cluster.is_some_and(|cluster| cluster.breakers.retry_budget.is_some())
     }
 
     fn tables(&self, workload: &str) -> Option<&ProxyTables> {
-        let (namespace, name) = workload.split_once('/')?;
-        let id = self.snapshot.workload_named(namespace, name)?;
-        Some(&self.snapshot.tables[self.snapshot.workloads[id].tables?])
+        Some(&self.snapshot.tables[self.workload(workload)?.tables?])
     }
 
     /// What routes of a workload that lead to a cluster do.
     fn forwards(&self, workload: &str, cluster: &str) -> impl Iterator<Item = &Forward> {
+        self.routes(workload)
+            .filter_map(move |route| match &route.action {
+                Action::Forward(forward) => {
+                    let mut clusters = forward.clusters.iter();
+                    clusters.any(|c| *c.name == *cluster).then_some(&**forward)
+                }
+                _ => None,
+            })
+    }
+
+    /// `file:line` of the mirror of a workload's routes that copies to a cluster.
+    fn mirror_of(&self, workload: &str, cluster: &str) -> Option<String> {
+        let mut mirrors = self
+            .routes(workload)
+            .filter_map(|route| match &route.action {
+                Action::Forward(forward) => forward.mirrors.iter().find(|m| *m.cluster == *cluster),
+                _ => None,
+            });
+        mirrors.next().and_then(|mirror| self.place(mirror.origin))
+    }
+
+    /// `file:line` of a fault among the routes of a workload to a host and port.
+    fn fault_of(&self, workload: &str, service: &str) -> Option<String> {
+        let (host, port) = service.rsplit_once(':')?;
+        let ends = format!("|{host}");
+        let begins = format!("outbound|{port}|");
+        let leads = |name: &str| name.starts_with(&begins) && name.ends_with(&ends);
+        let mut faults = self
+            .routes(workload)
+            .filter_map(|route| match &route.action {
+                Action::Forward(forward) if forward.clusters.iter().any(|c| leads(&c.name)) => {
+                    route.fault.as_ref()
+                }
+                _ => None,
+            });
+        faults.next().and_then(|fault| self.place(fault.origin))
+    }
+
+    fn routes(&self, workload: &str) -> impl Iterator<Item = &Route> {
         let tables = self.tables(workload).into_iter();
         let configs = tables.flat_map(|tables| tables.routes.iter());
         let configs = configs.map(|id| &self.snapshot.route_configs[*id]);
-        let routes = configs
+        configs
             .flat_map(|c| &c.virtual_hosts)
-            .flat_map(|v| v.routes.iter());
-        routes.filter_map(move |route| match &route.action {
-            Action::Forward(forward) => {
-                let mut clusters = forward.clusters.iter();
-                clusters.any(|c| *c.name == *cluster).then_some(&**forward)
-            }
-            _ => None,
-        })
+            .flat_map(|v| v.routes.iter())
     }
 
     fn place(&self, origin: Origin) -> Option<String> {
         (!origin.is_built_in()).then(|| self.snapshot.origins.place(origin))
     }
+}
+
+/// The workload whose proxy sends what an edge's caller asks for.
+fn proxy_of(caller: &str) -> &str {
+    let caller = caller.strip_prefix("outside via ").unwrap_or(caller);
+    caller.strip_suffix(" (mirror)").unwrap_or(caller)
 }
 
 /// A share in percent, with as many digits as it needs.

@@ -47,7 +47,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let retries = context.retries_of(&worst.from, &worst.cluster);
     let cause = retries.as_ref().map(|(retries, place)| match place {
         Some(place) => format!("{place} allows {retries} retries of each request"),
-        None => format!("Istio's default policy: {retries} retries of each request"),
+        None => default_policy(context, worst, *retries),
     });
     findings.push(Finding {
         code: "TT-RETRY-STORM",
@@ -62,6 +62,27 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         help: "fewer `attempts`, a retry budget, `retryOn` for what a retry can help, or retries at one layer of the chain only".to_owned(),
         counterfactual: None,
     });
+}
+
+/// What holds where nobody wrote `retries`, and how to be rid of it.
+fn default_policy(context: &Context<'_>, edge: &EdgeRecord, retries: u32) -> String {
+    let policy = context.retry_policy(&edge.from, &edge.cluster);
+    let words = policy.map_or(String::new(), |policy| {
+        let codes: Vec<String> = policy.status_codes.iter().map(u16::to_string).collect();
+        let codes = if codes.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", codes.join(", "))
+        };
+        format!(
+            " on {}{codes}, elsewhere than before ({} new picks)",
+            policy.on_text.replace(',', ", "),
+            policy.host_reselects
+        )
+    });
+    format!(
+        "Istio's default policy, which nobody wrote: {retries} retries of each request{words}; `retries: {{attempts: 0}}` in a VirtualService or `defaultHttpRetryPolicy` of the mesh takes it away"
+    )
 }
 
 /// Storms that pass: the whole run looks well, some of its windows do not.

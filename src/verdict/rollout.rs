@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::course::windows;
 use super::{Context, percent};
 use crate::observe::record::{Finding, Severity};
+use crate::units::SimDuration;
+use crate::xds::ProxyKind;
 
 /// Words of the sentences that tell of a rolling update's begin and end.
 const BEGINS: &str = " is rolled out anew";
 const ENDS: (&str, &str) = ("every pod of ", " is new");
-/// Old pods drain for a while after the last new one is ready, in seconds.
-const DRAIN: f64 = 5.0;
 /// Failures from which it is named, and how much more often they have to be than at other times.
 const FAILED_MIN: f64 = 5.0;
 const TIMES_MORE: f64 = 5.0;
@@ -22,10 +22,15 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         return;
     };
     let from = begin.at.as_secs_f64();
+    let end = begin
+        .what
+        .strip_suffix(BEGINS)
+        .and_then(|name| End::of(context, name));
     let is_end = |what: &str| what.starts_with(ENDS.0) && what.ends_with(ENDS.1);
     let until = (record.happenings.iter())
         .filter(|h| is_end(&h.what))
-        .map(|h| h.at.as_secs_f64() + DRAIN)
+        // Old pods go on for a while after the last new one is ready.
+        .map(|h| h.at.as_secs_f64() + end.map_or(0.0, |end| end.pre_stop + end.lasts))
         .fold(from, f64::max);
     let until = if until > from {
         until
@@ -36,11 +41,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let length = record.series.window.as_secs_f64();
         let (mut during, mut besides) = ((0.0, 0.0), (0.0, 0.0));
         for window in windows(record, &record.series, index) {
-            let Some(goodput) = window.goodput else {
-                continue;
-            };
-            let requests = window.requests as f64;
-            let failed = requests * (1.0 - goodput).max(0.0);
+            let (failed, requests) = (window.errors as f64, window.requests as f64);
             let inside = window.at + length > from && window.at < until + length;
             let sum = if inside { &mut during } else { &mut besides };
             sum.0 += failed;
@@ -60,11 +61,78 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 percent(share(during)),
                 percent(share(besides))
             ),
-            chain: [begin.what.clone()].into_iter().chain(causes(&client.flags)).collect(),
+            chain: [begin.what.clone()]
+                .into_iter()
+                .chain(causes(&client.flags))
+                .chain(by_the_pod(&client.flags, during.0))
+                .chain(end.map(End::told))
+                .collect(),
             cause: None,
-            help: "give endpoints time to leave before pods do (`preStop: sleep` longer than a push takes), a readiness probe that tells the truth, `maxUnavailable: 0`".to_owned(),
+            help: "give endpoints time to leave before pods do (`preStop: sleep` longer than a push takes) and requests time to end (`terminationDrainDuration` and grace longer than they take); a readiness probe that tells the truth, `maxUnavailable: 0`".to_owned(),
             counterfactual: None,
         });
+    }
+}
+
+/// Errors without a flag: the pod's own sidecar answered them.
+fn by_the_pod(flags: &BTreeMap<String, u64>, failed: f64) -> Option<String> {
+    let flagged: u64 = flags
+        .iter()
+        .filter(|(f, _)| *f != "-")
+        .map(|(_, n)| n)
+        .sum();
+    let rest = failed - flagged as f64;
+    (rest >= 1.0).then(|| {
+        format!("{rest:.0} × answered 503 by the pod's sidecar: it had been told to end and was still an endpoint")
+    })
+}
+
+/// How a pod ends, in seconds: four settings say it, and the shortest counts.
+#[derive(Clone, Copy)]
+struct End {
+    /// It serves on for so long.
+    pre_stop: f64,
+    /// Then it has so long at most for what it has begun.
+    lasts: f64,
+    /// What ends that.
+    which: &'static str,
+}
+
+impl End {
+    fn of(context: &Context<'_>, name: &str) -> Option<Self> {
+        let workload = context.workload(name)?;
+        let life = &workload.lifecycle;
+        let grace = f64::from(life.grace_seconds.unwrap_or(30));
+        let pre_stop = f64::from(life.pre_stop_seconds.unwrap_or(0)).min(grace);
+        let drain = life.termination_drain.map_or(5.0, SimDuration::as_secs_f64);
+        let rest = grace - pre_stop;
+        let (lasts, which) = match workload.proxy {
+            ProxyKind::None => (
+                rest,
+                "there is no sidecar, terminationGracePeriodSeconds ends it",
+            ),
+            _ if life.exit_on_zero => (
+                rest,
+                "EXIT_ON_ZERO_ACTIVE_CONNECTIONS lets the sidecar stay while there is something to do",
+            ),
+            _ if drain > rest => (rest, "terminationGracePeriodSeconds ends it"),
+            _ => (
+                drain,
+                "terminationDrainDuration ends it, however much grace is left",
+            ),
+        };
+        Some(Self {
+            pre_stop,
+            lasts,
+            which,
+        })
+    }
+
+    fn told(self) -> String {
+        format!(
+            "a pod that is to end serves on for {:.0} s (preStop), then has {:.0} s for what it has begun: {}",
+            self.pre_stop, self.lasts, self.which
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::endpoint::Locality;
 use super::{Cluster, Inbound, Listener, Name, RouteConfig};
-use crate::units::{Id, IdVec, Origin, Origins};
+use crate::units::{Id, IdVec, Origin, Origins, SimDuration};
 
 /// Names a [`Workload`].
 pub type WorkloadId = Id<Workload>;
@@ -124,6 +124,11 @@ pub struct Lifecycle {
     pub pre_stop_seconds: Option<u32>,
     /// A `readinessProbe` of its containers.
     pub readiness: Option<Probe>,
+    /// `terminationDrainDuration` of its proxy configuration.
+    pub termination_drain: Option<SimDuration>,
+    /// `EXIT_ON_ZERO_ACTIVE_CONNECTIONS` of its proxy's metadata: the sidecar goes when it has
+    /// nothing left to do, not after a fixed time.
+    pub exit_on_zero: bool,
     /// `strategy.rollingUpdate.maxSurge` as written: `25%` or `1`.
     pub max_surge: Option<Name>,
     /// `strategy.rollingUpdate.maxUnavailable` as written.

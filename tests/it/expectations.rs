@@ -69,6 +69,32 @@ fn every_form_is_read_and_judged() {
 }
 
 #[test]
+fn a_finding_that_is_expected_has_to_be_there() {
+    let slow = "  events:
+  - {at: 1s, errors: {workload: production/product-service-v1, status: 503, rate: 100%}}
+";
+    let expect = ["finding TT-RETRY-STORM", "no finding TT-RETRY-STORM"];
+    let (code, words, _) = verdicts(&expect, slow);
+    assert_eq!(words, ["fail", "pass"], "503 is not retried by default");
+    assert_eq!(code, Some(5));
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(&dir, &expect, slow);
+    let old = ["run", path.to_str().unwrap(), "--istio-version", "1.23"];
+    let said = String::from_utf8_lossy(&run(&old).stdout).into_owned();
+    assert!(said.contains("2 expectations, 1 broken"), "{said}");
+    let why = "every request from production/curl to production/product-service-v1 costs";
+    let told = said.split("Findings").next().unwrap_or_default();
+    assert_eq!(told.matches(why).count(), 1, "it is said once: {told}");
+    assert!(
+        said.contains("fail       no finding TT-RETRY-STORM"),
+        "{said}"
+    );
+    let (code, _, said) = verdicts(&["finding TT-RETRY-STORN"], "");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("did you mean `TT-RETRY-STORM`?"), "{said}");
+}
+
+#[test]
 fn what_is_broken_says_what_was_measured_and_where_it_was_expected() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(

@@ -47,6 +47,10 @@ pub struct IstioMeshConfig {
     pub concurrency: Option<u32>,
     /// `ISTIO_META_ENABLE_SELF_DISCOVERY` of `defaultConfig.proxyMetadata`.
     pub self_discovery: Option<bool>,
+    /// `defaultConfig.terminationDrainDuration`.
+    pub termination_drain: Option<SimDuration>,
+    /// `EXIT_ON_ZERO_ACTIVE_CONNECTIONS` of `defaultConfig.proxyMetadata`.
+    pub exit_on_zero: bool,
     /// `enableNamespacesByDefault` of the injector.
     pub inject_by_default: bool,
     /// Where it was written.
@@ -74,6 +78,8 @@ impl Default for IstioMeshConfig {
             default_outlier_detection: None,
             concurrency: None,
             self_discovery: None,
+            termination_drain: None,
+            exit_on_zero: false,
             inject_by_default: false,
             origin: Origin::BUILT_IN,
         }

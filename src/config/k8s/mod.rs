@@ -5,14 +5,14 @@ mod proxy_settings;
 mod services;
 mod workloads;
 
-pub(super) use proxy_settings::SELF_DISCOVERY;
+pub(super) use proxy_settings::{EXIT_ON_ZERO, SELF_DISCOVERY};
 pub(super) use services::{SERVICE_LABEL, endpoint_slice, endpoints, service};
 pub(super) use workloads::{PODS_MAX, autoscaler, too_many_pods, workload};
 
 use std::collections::BTreeMap;
 
 use super::Meta;
-use crate::units::Origin;
+use crate::units::{Origin, SimDuration};
 use crate::xds::Name;
 
 /// `Namespace`: injection and revision labels are in `meta.labels`.
@@ -131,6 +131,10 @@ pub struct ProxySettings {
     pub cpu_limit: Option<u32>,
     /// `ISTIO_META_ENABLE_SELF_DISCOVERY` of `proxyMetadata` in `proxy.istio.io/config`.
     pub self_discovery: Option<bool>,
+    /// `terminationDrainDuration` in `proxy.istio.io/config`.
+    pub termination_drain: Option<SimDuration>,
+    /// `EXIT_ON_ZERO_ACTIVE_CONNECTIONS` of `proxyMetadata` in `proxy.istio.io/config`.
+    pub exit_on_zero: Option<bool>,
 }
 
 /// A container's port.

@@ -14,6 +14,9 @@ const CPU_LIMIT: &str = "sidecar.istio.io/proxyCPULimit";
 /// The variable that gives a proxy a cluster of its own (1.31+).
 pub(in crate::config) const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
 
+/// The variable that lets a proxy stay as long as it has connections.
+pub(in crate::config) const EXIT_ON_ZERO: &str = "EXIT_ON_ZERO_ACTIVE_CONNECTIONS";
+
 /// Reads both annotations.
 pub(super) fn proxy_settings(f: &Fields<'_>, annotations: &BTreeMap<Name, Name>) -> ProxySettings {
     let wrong = |key: &str, what: &str| {
@@ -55,10 +58,21 @@ pub(super) fn proxy_settings(f: &Fields<'_>, annotations: &BTreeMap<Name, Name>)
     });
     let metadata = config.as_ref().and_then(|root| root.get("proxyMetadata"));
     let variable = metadata.and_then(|m| m.get(SELF_DISCOVERY)?.value.scalar_text());
+    let zero = metadata.and_then(|m| m.get(EXIT_ON_ZERO)?.value.scalar_text());
+    let termination_drain = config.as_ref().and_then(|root| {
+        let written = root.get("terminationDrainDuration")?.value.scalar_text()?;
+        let read = written.parse().ok();
+        if read.is_none() {
+            wrong(CONFIG, &format!("has no length of time: `{written}`"));
+        }
+        read
+    });
     ProxySettings {
         concurrency,
         cpu_limit,
         self_discovery: variable.map(|text| &*text == "true"),
+        termination_drain,
+        exit_on_zero: zero.map(|text| &*text == "true"),
     }
 }
 

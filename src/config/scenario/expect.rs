@@ -30,6 +30,8 @@ pub enum Assertion {
     },
     /// A finding of this code is not among those of the run.
     NoFinding(Name),
+    /// A finding of this code is among them: the scenario shows trouble that is known.
+    Finding(Name),
 }
 
 /// A number that a run gives.

@@ -28,6 +28,9 @@ pub struct Model {
     /// Tick of the coarse clock that the proxies' timers read (`proxy.timerTick`): 4 ms on nodes
     /// whose kernel has `CONFIG_HZ=250`. Zero, when not written: timers are exact.
     pub proxy_timer_tick: SimDuration,
+    /// From the moment at which istiod pushes to that at which a proxy works with it
+    /// (`proxy.pushDelay`); `None`: not written.
+    pub proxy_push_delay: Option<Distribution>,
     /// Where it starts; built in when no Model was given.
     pub origin: Origin,
 }
@@ -42,6 +45,7 @@ impl Default for Model {
             placement: BTreeMap::new(),
             proxy_concurrency: None,
             proxy_timer_tick: SimDuration::ZERO,
+            proxy_push_delay: None,
             origin: Origin::BUILT_IN,
         }
     }

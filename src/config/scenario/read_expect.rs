@@ -1,7 +1,7 @@
 //! The little language of `expect`: text to [`Expectation`]s.
 //!
 //! ```text
-//! expectation := "no" "finding" CODE
+//! expectation := [ "no" ] "finding" CODE
 //!              | "recovers_within" ":" DURATION
 //!              | figure relation bound
 //! figure      := NAME [ "(" argument { "," argument } ")" ]
@@ -18,6 +18,7 @@ use super::reader::Report;
 use super::run::Scenario;
 use crate::diagnostic::nearest;
 use crate::manifest::{Node, Value};
+use crate::xds::Name;
 
 const FIGURES: &[&str] = &[
     "p50",
@@ -34,7 +35,7 @@ const FIGURES: &[&str] = &[
     "stat",
     "recovery_time",
 ];
-const CODE: &str = "TT-EXPECTATION";
+const RULE: &str = "TT-EXPECTATION";
 
 /// Reads `expect`; the scenario's loads and events were read before.
 pub(super) fn expectations(report: &mut Report, node: Option<&Node>, scenario: &mut Scenario) {
@@ -55,7 +56,7 @@ pub(super) fn expectations(report: &mut Report, node: Option<&Node>, scenario: &
                     column: item.column + quote + fault.at as u32,
                     ..item.clone()
                 };
-                report.error(CODE, &at, fault.what, &fault.help);
+                report.error(RULE, &at, fault.what, &fault.help);
             }
         }
     }
@@ -84,7 +85,7 @@ fn whole(report: &mut Report, item: &Node) -> Option<String> {
     }
     let what = format!("expected an expectation, found {}", item.value.describe());
     let help = "write for example `p99(latency, to: reviews) < 250ms`";
-    report.error(CODE, item, what, help);
+    report.error(RULE, item, what, help);
     None
 }
 
@@ -100,6 +101,10 @@ fn parse(text: &str, scenario: &Scenario) -> Result<Assertion, Fault> {
     };
     let assertion = match name.as_str() {
         "no" => no_finding(&mut parser)?,
+        "finding" => Assertion::Finding(code(
+            &mut parser,
+            "write for example `finding TT-IMBALANCE`",
+        )?),
         "recovers_within" => recovers_within(&mut parser, at, scenario)?,
         _ => comparison(&mut parser, &name, at, scenario)?,
     };
@@ -130,9 +135,13 @@ fn no_finding(parser: &mut Parser) -> Result<Assertion, Fault> {
             ));
         }
     }
+    code(parser, help).map(Assertion::NoFinding)
+}
+
+fn code(parser: &mut Parser, help: &str) -> Result<Name, Fault> {
     let at = parser.here();
     match parser.take_word() {
-        Some((code, _)) => Ok(Assertion::NoFinding(code.into())),
+        Some((code, _)) => Ok(code.into()),
         None => Err(Fault::new(at, "the code of the finding is missing", help)),
     }
 }
@@ -175,11 +184,14 @@ fn comparison(
     scenario: &Scenario,
 ) -> Result<Assertion, Fault> {
     if !FIGURES.contains(&name) {
-        let known = FIGURES.iter().copied().chain(["recovers_within"]);
+        let known = FIGURES
+            .iter()
+            .copied()
+            .chain(["recovers_within", "finding"]);
         let help = match nearest(name, known) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!(
-                "known here: {}, recovers_within, no finding",
+                "known here: {}, recovers_within, finding, no finding",
                 FIGURES.join(", ")
             ),
         };

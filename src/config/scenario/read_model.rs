@@ -41,7 +41,7 @@ pub(super) const WORKLOAD_FIELDS: &[&str] = &[
 pub(super) const ERROR_FIELDS: &[&str] = &[
     "status", "grpc", "reset", "hang", "refuse", "headers", "rate",
 ];
-pub(super) const PROXY_FIELDS: &[&str] = &["concurrency", "timerTick"];
+pub(super) const PROXY_FIELDS: &[&str] = &["concurrency", "pushDelay", "timerTick"];
 /// The slowest tick a kernel can have (`CONFIG_HZ=100`).
 const TICK_MAX: SimDuration = SimDuration::from_ms(10);
 const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
@@ -78,6 +78,9 @@ fn read_spec(report: &mut Report, spec: &Node, model: &mut Model, files: Files<'
         let proxy = report.fields(node, "proxy", PROXY_FIELDS);
         if let Some(node) = proxy.get("timerTick") {
             model.proxy_timer_tick = report.duration(node, TICK_MAX).unwrap_or_default();
+        }
+        if let Some(node) = proxy.get("pushDelay") {
+            model.proxy_push_delay = distribution(report, node, files);
         }
         if let Some(node) = proxy.get("concurrency") {
             model.proxy_concurrency = report.count32(node, 1, WORKERS_MAX);

@@ -34,5 +34,5 @@ pub use picker::{Pick, PickContext, pick, pick_simply};
 pub use priority::{Loads, OVERPROVISIONING, choose_excluding, choose_priority, health};
 pub use ring_hash::{MAX_RING_SIZE, Ring};
 pub use state::LbState;
-pub use view::{LbView, PriorityView};
+pub use view::{LbView, Moved, PriorityView};
 pub use zone::{ZonePick, Zones, ZonesOff};

@@ -3,9 +3,10 @@
 use super::host_set::{HostSet, LbPriority};
 use super::locality::{effective_weights, normalised_weights};
 use super::maglev::MaglevTable;
-use super::priority::{LevelCounts, Loads};
+use super::priority::{LevelCounts, Loads, choose_priority};
 use super::ring_hash::Ring;
 use super::zone::{ZoneShares, ZonesOff};
+use crate::units::hash::mix;
 use crate::xds::LbPolicy;
 
 /// A host set in one state of health. Built when health changes, then only read.
@@ -94,7 +95,59 @@ pub(super) enum Table {
     Maglev(MaglevTable),
 }
 
+/// What another set of hosts does to the keys of consistent hashing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moved {
+    /// Share of the keys that go to another host than before.
+    pub moved: f64,
+    /// What would do: the hosts that came or went, as a share of the larger set.
+    pub least: f64,
+    /// Keys of the host that has most, in times the mean.
+    pub fullest: f64,
+}
+
 impl LbView {
+    /// Compares where `samples` keys go in this view and in a later one; `None` where there is no
+    /// hashing.
+    pub fn moved_keys(&self, later: &Self, samples: u64) -> Option<Moved> {
+        let (mut moved, mut asked) = (0_u64, 0_u64);
+        let mut keys: std::collections::BTreeMap<u32, u64> = std::collections::BTreeMap::new();
+        let mut before: std::collections::BTreeSet<u32> = std::collections::BTreeSet::new();
+        for key in 0..samples {
+            let hash = mix(key, samples);
+            let (Some(old), Some(new)) = (self.hashed(hash), later.hashed(hash)) else {
+                continue;
+            };
+            asked += 1;
+            moved += u64::from(old != new);
+            *keys.entry(new).or_default() += 1;
+            before.insert(old);
+        }
+        let most = keys.values().max()?;
+        let gone = before
+            .iter()
+            .filter(|host| !keys.contains_key(host))
+            .count();
+        let come = keys.keys().filter(|host| !before.contains(host)).count();
+        let larger = before.len().max(keys.len());
+        Some(Moved {
+            moved: moved as f64 / asked as f64,
+            least: gone.max(come) as f64 / larger as f64,
+            fullest: *most as f64 * keys.len() as f64 / asked as f64,
+        })
+    }
+
+    /// Where a hash goes at the first try.
+    fn hashed(&self, hash: u64) -> Option<u32> {
+        self.priorities.first()?;
+        let priority = choose_priority(&self.loads.load, hash);
+        match &self.priorities.get(priority as usize)?.table {
+            Table::Ring(ring) => ring.lookup(hash, 0),
+            Table::Maglev(table) => table.lookup(hash, 0),
+            Table::None => None,
+        }
+    }
+
     /// Builds the view; `healthy` tells what the proxy itself knows of a host (no ejection),
     /// to which the control plane's word is added.
     pub fn build(set: &HostSet, healthy: impl Fn(u32) -> bool) -> Self {

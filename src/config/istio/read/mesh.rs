@@ -10,7 +10,7 @@ use super::sidecar::outbound;
 use super::zone_aware::zone_aware_setting;
 use super::{Level, PolicyContext};
 use crate::config::decode::Fields;
-use crate::config::k8s::SELF_DISCOVERY;
+use crate::config::k8s::{EXIT_ON_ZERO, SELF_DISCOVERY};
 use crate::config::{IstioVersion, Meta};
 use crate::xds::Name;
 
@@ -91,7 +91,10 @@ pub(in crate::config) fn mesh_config(f: &Fields<'_>, version: IstioVersion) -> I
     f.object("defaultConfig", |f| {
         f.accept_unknown();
         mesh.concurrency = f.integer("concurrency");
-        mesh.self_discovery = self_discovery(&f.text_map("proxyMetadata"));
+        let metadata = f.text_map("proxyMetadata");
+        mesh.self_discovery = self_discovery(&metadata);
+        mesh.exit_on_zero = metadata.get(EXIT_ON_ZERO).is_some_and(|v| &**v == "true");
+        mesh.termination_drain = f.duration("terminationDrainDuration");
     });
     mesh.zone_aware = zone_aware_setting(f, version, Level::Top, true);
     if version.at_least(31) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 /// What has to hold, for example `p99(latency, to: reviews) < 250ms`, `error_rate < 0.1%`,
-/// `recovers_within: 30s` or `no finding TT-RETRY-STORM`.
+/// `recovers_within: 30s`, `no finding TT-RETRY-STORM` or `finding TT-IMBALANCE`.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 pub(super) enum Expectation {

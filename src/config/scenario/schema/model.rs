@@ -56,6 +56,8 @@ pub(super) struct Proxy {
     concurrency: Option<u32>,
     /// Tick of the coarse clock that their timers read: 4ms where the kernel has CONFIG_HZ=250. Exact when not written.
     timer_tick: Option<Duration>,
+    /// From the moment at which istiod pushes endpoints or configuration to that at which a proxy works with it, drawn for each proxy. 10ms to 100ms when not written.
+    push_delay: Option<Distribution>,
 }
 
 /// What runs in the pods of a workload.
