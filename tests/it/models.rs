@@ -63,7 +63,7 @@ fn load_folder(folder: &str) -> (Loaded, Vec<Diagnostic>) {
 }
 
 #[test]
-fn every_mesh_is_admitted_without_complaint_but_the_lesson_of_step_seven() {
+fn every_mesh_is_admitted_without_complaint_but_those_that_show_one() {
     for folder in folders() {
         let (loaded, said) = load_folder(&folder);
         assert_eq!(
@@ -71,16 +71,20 @@ fn every_mesh_is_admitted_without_complaint_but_the_lesson_of_step_seven() {
             (1, 1),
             "{folder}"
         );
-        let lesson = folder == "examples/07-circuit-breaking";
+        let wrong = match folder.as_str() {
+            "examples/07-circuit-breaking" => Some("consecutiveErrors"),
+            "examples/22-failover-never" => Some("`outlierDetection`"),
+            _ => None,
+        };
         let expected =
-            |d: &Diagnostic| lesson && !d.is_error() && d.message.contains("consecutiveErrors");
+            |d: &Diagnostic| !d.is_error() && wrong.is_some_and(|text| d.message.contains(text));
         let surprising: Vec<String> = said
             .iter()
             .filter(|d| !expected(d))
             .map(ToString::to_string)
             .collect();
         assert_eq!(surprising, [""; 0], "{folder}");
-        assert_eq!(said.len(), usize::from(lesson), "{folder}");
+        assert_eq!(said.len(), usize::from(wrong.is_some()), "{folder}");
     }
 }
 
@@ -169,6 +173,9 @@ fn a_short_run_reports_what_was_approved() {
             "1s",
             "--seed",
             "1",
+            // What a scenario expects holds of its own length; `gate.rs` and `questions.rs` see to it.
+            "--set",
+            "Scenario:spec.expect=[]",
         ]);
         approve(&folder, "report", &shown);
     }
