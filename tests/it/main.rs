@@ -50,6 +50,7 @@ mod pages;
 mod program;
 mod proxy_stats;
 mod published;
+mod questions;
 mod readme;
 mod recipe;
 mod reports;

@@ -22,7 +22,7 @@ fn pages() -> Vec<String> {
 }
 
 /// The words of a command as a shell would split them; quotes of either kind hold words together.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let (mut all, mut word, mut quote) = (Vec::new(), String::new(), None);
     for c in line.chars() {
         match quote {
