@@ -68,5 +68,6 @@ mod sweeps;
 mod theory_queues;
 mod theory_support;
 mod theory_tandem3;
+mod trouble;
 mod verdicts;
 mod zone_aware;
