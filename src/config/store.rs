@@ -102,15 +102,19 @@ impl MeshConfig {
             .chain(istio)
     }
 
-    /// Pods of a workload: what it says, or 1, within the bounds of its autoscaler.
-    pub fn replicas(&self, owner: &PodTemplateOwner) -> u32 {
-        let written = owner.replicas.unwrap_or(1);
-        let scaler = self.autoscalers.iter().find(|scaler| {
+    /// The autoscaler of a workload.
+    pub fn autoscaler(&self, owner: &PodTemplateOwner) -> Option<&HorizontalPodAutoscaler> {
+        self.autoscalers.iter().find(|scaler| {
             let (kind, name) = &scaler.target;
             (&*scaler.meta.namespace, &**kind, &**name)
                 == (&*owner.meta.namespace, &*owner.kind, &*owner.meta.name)
-        });
-        scaler.map_or(written, |s| {
+        })
+    }
+
+    /// Pods of a workload: what it says, or 1, within the bounds of its autoscaler.
+    pub fn replicas(&self, owner: &PodTemplateOwner) -> u32 {
+        let written = owner.replicas.unwrap_or(1);
+        self.autoscaler(owner).map_or(written, |s| {
             let most = s.max_replicas.max(s.min_replicas);
             written.max(s.min_replicas).min(most)
         })

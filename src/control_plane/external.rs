@@ -62,6 +62,7 @@ fn bare_draft(namespace: &Name, name: &Name, origin: crate::units::Origin) -> Dr
         labels: BTreeMap::new(),
         service_account: "".into(),
         lifecycle: Lifecycle::default(),
+        autoscaler: None,
         named_ports: BTreeMap::new(),
         container_ports: Vec::new(),
         pods: Vec::new(),
@@ -100,6 +101,7 @@ fn workload_entry_draft(config: &MeshConfig, entry: &crate::config::istio::Workl
         labels,
         service_account: entry.endpoint.service_account.clone(),
         lifecycle: Lifecycle::default(),
+        autoscaler: None,
         named_ports: entry.endpoint.ports.clone(),
         pods: vec![pod],
         ..bare_draft(&entry.meta.namespace, &entry.meta.name, entry.meta.origin)

@@ -79,7 +79,8 @@ pub fn prepare(
         diagnostics: Vec::new(),
     };
     builder.check_areas(scenario);
-    builder.is_dynamic = !scenario.events.is_empty();
+    let scales = |workload: &Workload| workload.autoscaler.is_some();
+    builder.is_dynamic = !scenario.events.is_empty() || snapshot.workloads.iter().any(scales);
     builder.take_workloads();
     builder.check_model();
     let mut routes = Routes::default();

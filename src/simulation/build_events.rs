@@ -7,6 +7,7 @@ use crate::config::scenario::{EventKind, Part, Scenario, Target, TargetKind, Tim
 use crate::engine::Sampler;
 use crate::network::AREAS_MAX;
 use crate::units::{Fraction, Origin, SimDuration, SimTime};
+use crate::xds::autoscaler::Autoscaler;
 use crate::xds::snapshot::{Lifecycle, WorkloadId};
 use crate::xds::{Locality, ProxyKind};
 
@@ -47,12 +48,14 @@ impl Builder<'_> {
 
     /// Everything that happens; `None` when nothing does.
     pub(super) fn timeline(&mut self, scenario: &Scenario) -> Option<Box<Timeline>> {
-        if scenario.events.is_empty() {
+        let autoscalers = self.autoscalers();
+        if scenario.events.is_empty() && autoscalers.is_empty() {
             return None;
         }
         let areas = areas(&scenario.events);
         let mut timeline = Timeline {
             lives: (0..self.apps.len()).map(|app| self.life(app)).collect(),
+            autoscalers,
             ..Timeline::default()
         };
         if let Some(delay) = &self.model.proxy_push_delay {
@@ -64,6 +67,27 @@ impl Builder<'_> {
         timeline.actions.sort_by_key(|(at, ..)| *at);
         self.note_lives(&timeline);
         Some(Box::new(timeline))
+    }
+
+    /// Autoscalers that can tell the use of CPU; the others are named.
+    fn autoscalers(&mut self) -> Vec<(u32, Autoscaler)> {
+        let mut found = Vec::new();
+        for (app, workload) in (0..).zip(&self.snapshot.workloads) {
+            let Some(scaler) = &workload.autoscaler else {
+                continue;
+            };
+            let plan = &self.apps[app as usize];
+            let has_cpu = plan.rare.as_ref().is_some_and(|rare| rare.cpu.is_some());
+            if has_cpu || plan.limits.concurrency != u32::MAX {
+                found.push((app, scaler.clone()));
+                continue;
+            }
+            self.warnings.push(format!(
+                "{}: the autoscaler of {} does nothing: the use of CPU is not known, because the Model gives {} neither `concurrency` nor a `cpu` limit",
+                self.snapshot.origins.place(scaler.origin), plan.name, plan.name
+            ));
+        }
+        found
     }
 
     #[expect(clippy::too_many_lines, reason = "one short arm for each verb")]
@@ -421,6 +445,22 @@ impl Builder<'_> {
             "changes of endpoints and configuration reach istiod after {}, are gathered for {}{takes}",
             push.watch, push.quiet
         ));
+        let by_places: Vec<&str> = (timeline.autoscalers.iter())
+            .map(|(app, _)| &self.apps[*app as usize])
+            .filter(|app| app.rare.as_ref().is_none_or(|rare| rare.cpu.is_none()))
+            .map(|app| app.name.as_str())
+            .collect();
+        if !by_places.is_empty() {
+            self.assumed.push(format!(
+                "autoscalers see the CPU of {} as own work over `concurrency`: 100 % is every place of a pod at work (a `cpu` limit in the Model says it better)",
+                by_places.join(", ")
+            ));
+        }
+        if !timeline.autoscalers.is_empty() {
+            self.assumed.push(
+                "autoscalers decide every 15s by the use of CPU 15s to 30s before".to_owned(),
+            );
+        }
         if timeline.versions > 0 {
             self.assumed.push(
                 "a proxy has new clusters 1ms to 10ms before new routes; what servers demand of arriving requests changes with the routes of their clients"

@@ -58,9 +58,11 @@ pub(crate) enum Kind {
     ProxyUpdated,
     /// The deadline of a call is over that its caller's caller set (index: call).
     DeadlineExceeded,
+    /// An autoscaler looks at its pods (index: autoscaler).
+    AutoscalerTick,
 }
 
-const KINDS: [Kind; 27] = [
+const KINDS: [Kind; 28] = [
     Kind::Arrival,
     Kind::UserReady,
     Kind::ReachedGateway,
@@ -88,6 +90,7 @@ const KINDS: [Kind; 27] = [
     Kind::PushDue,
     Kind::ProxyUpdated,
     Kind::DeadlineExceeded,
+    Kind::AutoscalerTick,
 ];
 
 /// Bits of a generation.

@@ -139,13 +139,19 @@ impl<T: Trail> World<'_, T> {
     }
 
     /// Pods that count as the workload's: created and not told to end, in order.
-    fn members(&self, app: u32) -> Vec<u32> {
+    pub(super) fn members(&self, app: u32) -> Vec<u32> {
         let pods = self.plan.apps[app as usize].pods.iter().copied();
         pods.filter(|pod| {
             let state = &self.dynamics.pods[*pod as usize];
             state.phase != Phase::Absent && !state.ending
         })
         .collect()
+    }
+
+    /// `spec.replicas`: what a workload is to have, also during a rolling update.
+    pub(super) fn wanted_pods(&self, app: u32) -> u32 {
+        let rolling = self.dynamics.rollings.iter().find(|r| r.app == app);
+        rolling.map_or_else(|| self.members(app).len() as u32, |r| r.wanted)
     }
 
     /// Missing pods are created, the last ones are told to end.

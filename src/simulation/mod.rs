@@ -3,6 +3,7 @@ mod answer;
 mod app_retry;
 mod arrival;
 mod attempt;
+mod autoscaling;
 mod build;
 mod build_app;
 mod build_cluster;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::autoscaling::Autoscaling;
 use super::event::{Event, Kind};
 use super::plan::{NIL, Plan};
 use super::timeline_plan::Action;
@@ -130,6 +131,7 @@ pub(super) struct Dynamics {
     /// Hosts of a cluster plan at a push.
     pub(super) sets: BTreeMap<(u32, u32), Arc<HostSet>>,
     pub(super) rollings: Vec<Rolling>,
+    pub(super) autoscaling: Autoscaling,
     /// What happened, in sentences; the first of many.
     pub(super) told: Vec<(SimTime, HappeningKind, String)>,
     /// Proxies that have not yet heard of each push.
@@ -200,6 +202,7 @@ impl Dynamics {
             listed,
             known: vec![0; plan.pods.len()],
             versions: vec![0],
+            autoscaling: Autoscaling::new(plan),
             routed: vec![0; plan.pods.len()],
             ..Self::default()
         }
@@ -215,6 +218,7 @@ impl<T: Trail> World<'_, T> {
         for (index, (at, ..)) in (0..).zip(&timeline.actions) {
             queue.push(*at, Event::new(Kind::TimelineAction, index));
         }
+        self.begin_autoscaling(self.seed, queue);
     }
 
     #[cold]

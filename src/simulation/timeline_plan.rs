@@ -7,6 +7,7 @@ use crate::config::scenario::{ErrorKind, FailureKind};
 use crate::data_plane::HostSet;
 use crate::engine::Sampler;
 use crate::units::{Fraction, SimDuration, SimTime};
+use crate::xds::autoscaler::Autoscaler;
 use crate::xds::endpoint::{LocalityPolicy, localize};
 use crate::xds::{Endpoint, Locality, Name};
 
@@ -25,6 +26,8 @@ pub(crate) struct Timeline {
     pub(crate) lives: Vec<Life>,
     /// How the control plane tells proxies.
     pub(crate) push: PushSettings,
+    /// Workloads whose number of pods an autoscaler changes.
+    pub(crate) autoscalers: Vec<(u32, Autoscaler)>,
     /// Changes of configuration so far.
     pub(crate) versions: u32,
 }

@@ -120,7 +120,9 @@ impl<T: Trail> World<'_, T> {
             takes = self.slow_work(now, id, rare, takes);
         }
         if self.is_dynamic() {
-            takes = self.disturbed_work(self.attempts[id as usize].pod, key, takes);
+            let pod = self.attempts[id as usize].pod;
+            takes = self.disturbed_work(pod, key, takes);
+            self.note_work(pod, key, takes);
         }
         queue.push(now.after(takes), Event::new(Kind::WorkDone, id));
     }

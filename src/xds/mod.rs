@@ -6,6 +6,7 @@
 //! priorities depend on where the client stands, so they are not stored: the pure function
 //! [`endpoint::localize`] computes them for a client locality when it is first needed.
 
+pub mod autoscaler;
 pub mod cluster;
 pub mod dump;
 pub mod endpoint;

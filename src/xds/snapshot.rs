@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::autoscaler::Autoscaler;
 use super::endpoint::Locality;
 use super::{Cluster, Inbound, Listener, Name, RouteConfig};
 use crate::units::{Id, IdVec, Origin, Origins, SimDuration};
@@ -104,6 +105,8 @@ pub struct Workload {
     pub service_account: Name,
     /// How its pods come and go.
     pub lifecycle: Lifecycle,
+    /// Who changes the number of its pods.
+    pub autoscaler: Option<Autoscaler>,
     /// Where it was declared.
     pub origin: Origin,
 }

@@ -6,6 +6,7 @@
 )]
 
 mod analyze;
+mod autoscaling;
 mod bad_input;
 mod capacity;
 mod changes;

@@ -1,19 +1,22 @@
 //! Kubernetes kinds that take part in traffic.
 
+mod autoscaler;
 mod lifecycle;
 mod proxy_settings;
 mod services;
 mod workloads;
 
+pub(super) use autoscaler::autoscaler;
 pub(super) use proxy_settings::{EXIT_ON_ZERO, SELF_DISCOVERY};
 pub(super) use services::{SERVICE_LABEL, endpoint_slice, endpoints, service};
-pub(super) use workloads::{PODS_MAX, autoscaler, too_many_pods, workload};
+pub(super) use workloads::{PODS_MAX, too_many_pods, workload};
 
 use std::collections::BTreeMap;
 
 use super::Meta;
 use crate::units::{Origin, SimDuration};
 use crate::xds::Name;
+use crate::xds::autoscaler::Autoscaler;
 
 /// `Namespace`: injection and revision labels are in `meta.labels`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,7 +179,7 @@ pub struct SliceEndpoint {
     pub pod: Option<Name>,
 }
 
-/// HorizontalPodAutoscaler: read now, simulated later.
+/// HorizontalPodAutoscaler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HorizontalPodAutoscaler {
     /// Metadata.
@@ -187,4 +190,6 @@ pub struct HorizontalPodAutoscaler {
     pub min_replicas: u32,
     /// `maxReplicas`.
     pub max_replicas: u32,
+    /// What it goes by; `None`: nothing that is simulated.
+    pub rules: Option<Autoscaler>,
 }

@@ -8,7 +8,7 @@ use crate::xds::snapshot::Lifecycle;
 
 use super::lifecycle;
 use super::proxy_settings::proxy_settings;
-use super::{ContainerPort, HorizontalPodAutoscaler, PodTemplateOwner, ProxySettings};
+use super::{ContainerPort, PodTemplateOwner, ProxySettings};
 
 /// An owner of pods, or a pod by itself.
 pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> PodTemplateOwner {
@@ -62,7 +62,7 @@ pub(in crate::config) fn too_many_pods(wanted: u64) -> Diagnostic {
 }
 
 /// A number of pods, which is an error above the limit.
-fn pods(f: &Fields<'_>, name: &'static str) -> Option<u32> {
+pub(super) fn pods(f: &Fields<'_>, name: &'static str) -> Option<u32> {
     let wanted: u32 = f.integer(name)?;
     if wanted > PODS_MAX {
         f.push_at(name, too_many_pods(u64::from(wanted)));
@@ -79,7 +79,7 @@ fn name_traffic_annotations(f: &Fields<'_>, owner: &PodTemplateOwner) {
     }
 }
 
-fn not_simulated(message: impl Into<String>) -> Diagnostic {
+pub(super) fn not_simulated(message: impl Into<String>) -> Diagnostic {
     Diagnostic::warning("TT-NOT-SIMULATED", Class::NotSimulated, message)
 }
 
@@ -169,26 +169,4 @@ fn pod_status(f: &Fields<'_>, owner: &mut PodTemplateOwner) {
         is_ready && f.text("status").is_some_and(|s| &*s == "False")
     });
     owner.ready = !ended && !not_ready.contains(&true);
-}
-
-pub(in crate::config) fn autoscaler(f: &Fields<'_>, meta: Meta) -> HorizontalPodAutoscaler {
-    let mut autoscaler = HorizontalPodAutoscaler {
-        meta,
-        target: Default::default(),
-        min_replicas: 1,
-        max_replicas: 1,
-    };
-    f.push(not_simulated(
-        "autoscaling is not simulated: its target keeps the pods it starts with",
-    ));
-    f.object("spec", |f| {
-        autoscaler.target = f
-            .object("scaleTargetRef", |f| {
-                (f.text_or_empty("kind"), f.text_or_empty("name"))
-            })
-            .unwrap_or_default();
-        autoscaler.min_replicas = pods(f, "minReplicas").unwrap_or(1);
-        autoscaler.max_replicas = f.integer("maxReplicas").unwrap_or(autoscaler.min_replicas);
-    });
-    autoscaler
 }

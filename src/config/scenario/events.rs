@@ -259,7 +259,7 @@ fn listed(files: &[Source]) -> String {
     }
 }
 
-/// Pods beyond those that manifests ask for which the events may start, per workload.
+/// Pods beyond those that manifests ask for which events and autoscalers may start, per workload.
 pub fn spare_pods(events: &[TimedEvent], config: &MeshConfig) -> BTreeMap<Name, u32> {
     let mut spare = BTreeMap::new();
     for owner in &config.workloads {
@@ -274,6 +274,9 @@ pub fn spare_pods(events: &[TimedEvent], config: &MeshConfig) -> BTreeMap<Name, 
                 EventKind::Rollout { workload } if **workload == *name => rolls = true,
                 _ => {}
             }
+        }
+        if let Some(scaler) = config.autoscaler(owner).filter(|s| s.rules.is_some()) {
+            most = most.max(scaler.max_replicas);
         }
         // A rolling update runs a whole set of new pods beside the old ones, at most.
         let all = if rolls { 2 * most } else { most };

@@ -381,6 +381,7 @@ fn an_autoscaler_bounds_the_pods_of_its_target() {
         target: ("Deployment".into(), "reviews-v1".into()),
         min_replicas: 3,
         max_replicas: 5,
+        rules: None,
     }];
     let pods = |config: &MeshConfig| {
         let snapshot = compile(config);
