@@ -17,6 +17,7 @@ use crate::manifest::Edit;
 use crate::observe::record::Ended;
 use crate::report::diff::{self as report, DiffReport};
 use crate::simulation::Control;
+use crate::units::origin::Flag;
 
 /// Pairs when nobody asks for a number: enough for an interval that means something.
 const PAIRS: u32 = 10;
@@ -41,7 +42,11 @@ pub(super) fn diff(args: &DiffArgs, console: Console) -> Result<ExitCode, Failur
             .map_err(|failure| of_side(side, failure))
     };
     let was = mesh(was, &before, &[])?;
-    let is = mesh(is, &after, &args.set_after)?;
+    let set_after = args.set_after.iter().cloned().zip(1..);
+    let set_after: Vec<Edit> = set_after
+        .map(|(edit, number)| edit.by(Flag::SetAfter, number))
+        .collect();
+    let is = mesh(is, &after, &set_after)?;
     let comparison = match &chosen {
         Some(_) if !args.plan_only => Some(run(args, (&was, &before), (&is, &after), console)?),
         _ => None,

@@ -19,6 +19,7 @@ use crate::report::sweep as table;
 use crate::simulation::{self, Control, Plan};
 use crate::units::SimDuration;
 use crate::units::hash::xxhash64;
+use crate::units::origin::Flag;
 
 /// `towtank sweep`.
 pub(super) fn sweep(args: &SweepArgs, console: Console) -> Result<ExitCode, Failure> {
@@ -212,9 +213,12 @@ impl Job {
     }
 
     fn edits(&self, choice: &[usize]) -> Vec<Edit> {
-        let axes = self.grid.axes.iter().zip(choice);
-        let edits = axes.filter_map(|(axis, at)| match &axis.varied {
-            Varied::Path(path) => Edit::new(path, &axis.values[*at]).ok(),
+        let axes = self.grid.axes.iter().zip(choice).zip(1..);
+        let edits = axes.filter_map(|((axis, at), number)| match &axis.varied {
+            Varied::Path(path) => {
+                let edit = Edit::new(path, &axis.values[*at]).ok()?;
+                Some(edit.by(Flag::Vary, number))
+            }
             Varied::Load | Varied::Seed => None,
         });
         edits.collect()

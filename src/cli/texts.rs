@@ -16,8 +16,8 @@ pub(super) struct Texts {
 impl Texts {
     /// Diagnostics with excerpts.
     pub(super) fn excerpts(&self, diagnostics: &[Diagnostic]) -> String {
-        let set = edit::source(&self.edits);
-        let sources = self.sources.iter().chain([&set]);
+        let set = edit::sources(&self.edits);
+        let sources = self.sources.iter().chain(&set);
         let texts: Vec<(&str, &str)> = sources.map(|s| (&*s.path, s.text.as_str())).collect();
         render(diagnostics, &texts, true)
     }
@@ -29,8 +29,8 @@ impl Texts {
 
     /// All errors with their places, then what to do.
     pub(super) fn refuse(&self, diagnostics: &[Diagnostic]) -> Failure {
-        let set = edit::source(&self.edits);
-        let sources = self.sources.iter().chain([&set]);
+        let set = edit::sources(&self.edits);
+        let sources = self.sources.iter().chain(&set);
         let texts: Vec<(&str, &str)> = sources.map(|s| (&*s.path, s.text.as_str())).collect();
         let mut text = render(diagnostics, &texts, true);
         let errors = diagnostics.iter().filter(|d| d.is_error()).count();

@@ -89,7 +89,7 @@ pub fn load(sources: Vec<Source>, options: &LoadOptions) -> Loaded {
     let mut loaded = decode(&parse(&sources), &sources, options);
     loaded.sources = sources;
     if !options.edits.is_empty() {
-        loaded.sources.push(edit::source(&options.edits));
+        loaded.sources.extend(edit::sources(&options.edits));
     }
     loaded
 }

@@ -12,7 +12,7 @@ pub use render::render;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::units::origin::{SET_FILE, set_number};
+use crate::units::origin::set_by;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,10 +50,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of a line that a node or an origin carries, which may be one of a `--set`.
+    /// The place of a line that a node or an origin carries, which may be one of a flag.
     pub fn new(file: &Arc<str>, line: u32, column: u32) -> Self {
-        let (file, line) = match set_number(line) {
-            Some(number) => (SET_FILE.into(), number),
+        let (file, line) = match set_by(line) {
+            Some((flag, number)) => (flag.name().into(), number),
             None => (Arc::clone(file), line),
         };
         Self { file, line, column }

@@ -2,7 +2,7 @@
 //!
 //! Objects are changed after they were read and before anything is decoded, so that a value that
 //! is set means what it would mean in its file, and is judged by the same rules. What is not
-//! changed keeps its file and line; what is set has the number of its `--set` for a line
+//! changed keeps its file and line; what is set has its flag and the number of that for a line
 //! ([`crate::units::origin::set_line`]).
 //!
 //! `=null` removes the value, as Helm's `--set` does. Missing mappings on the way are made; an
@@ -18,7 +18,7 @@ use super::Source;
 use super::path::ValuePath;
 use super::tree::{Key, Mapping, Node, Value};
 use super::yaml::{Limits, read_documents};
-use crate::units::origin::{SET_FILE, set_line};
+use crate::units::origin::Flag;
 
 pub use apply::apply;
 
@@ -31,6 +31,9 @@ pub struct Edit {
     pub path: ValuePath,
     /// What; `None` removes.
     value: Option<Node>,
+    flag: Flag,
+    /// Which of those flags, from 1; `None` for the next one.
+    number: Option<u32>,
 }
 
 impl Edit {
@@ -48,7 +51,7 @@ impl Edit {
     /// Sets what `path` leads to; `value` is YAML.
     pub fn new(path: &ValuePath, value: &str) -> Result<Self, String> {
         let value = value.trim();
-        let source = Source::new(SET_FILE, value);
+        let source = Source::new(Flag::Set.name(), value);
         let (mut documents, problems) = read_documents(&[source], Limits::default());
         let several = documents.len() > 1;
         if let Some(problem) = problems.first() {
@@ -69,15 +72,25 @@ impl Edit {
             text: format!("{path}={value_text}").into(),
             path: path.clone(),
             value: documents.pop().map(|document| document.root),
+            flag: Flag::Set,
+            number: None,
         })
     }
 
-    /// The value as the `number`-th (from 1) of its command line.
-    fn placed(&self, number: u32) -> Option<Node> {
+    /// The same, set by another flag than `--set`: by the `number`-th of them, from 1.
+    #[must_use]
+    pub fn by(self, flag: Flag, number: u32) -> Self {
+        Self {
+            flag,
+            number: Some(number),
+            ..self
+        }
+    }
+
+    /// The value with the line of its flag.
+    fn placed(&self, line: u32) -> Option<Node> {
         let before = self.path.text.chars().count() as u32 + 1;
-        self.value
-            .as_ref()
-            .map(|node| moved(node, set_line(number), before))
+        self.value.as_ref().map(|node| moved(node, line, before))
     }
 }
 
@@ -87,10 +100,27 @@ impl fmt::Display for Edit {
     }
 }
 
-/// The edits as a text, one a line, for excerpts in messages about them.
-pub fn source(edits: &[Edit]) -> Source {
-    let lines: Vec<&str> = edits.iter().map(|edit| &*edit.text).collect();
-    Source::new(SET_FILE, lines.join("\n"))
+/// Edits with their flag and the number of it.
+fn numbered(edits: &[Edit]) -> impl Iterator<Item = (&Edit, Flag, u32)> {
+    let mut last = [0; Flag::ALL.len()];
+    edits.iter().map(move |edit| {
+        let last = &mut last[edit.flag as usize];
+        *last = edit.number.unwrap_or(*last + 1);
+        (edit, edit.flag, *last)
+    })
+}
+
+/// The edits as texts, one for each flag, one a line, for excerpts in messages about them.
+pub fn sources(edits: &[Edit]) -> Vec<Source> {
+    let texts = Flag::ALL.map(|flag| {
+        let mut lines: Vec<&str> = Vec::new();
+        for (edit, _, number) in numbered(edits).filter(|(_, by, _)| *by == flag) {
+            lines.resize(lines.len().max(number as usize), "");
+            lines[number as usize - 1] = &edit.text;
+        }
+        Source::new(flag.name(), lines.join("\n"))
+    });
+    texts.into()
 }
 
 fn moved(node: &Node, line: u32, columns: u32) -> Node {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::units::origin::set_number;
+use crate::units::origin::set_by;
 
 /// A value and where it starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,12 +90,12 @@ impl Node {
 
     /// True when some value inside was set on the command line.
     pub fn has_set(&self) -> bool {
-        set_number(self.line).is_some()
+        set_by(self.line).is_some()
             || self.items().iter().any(Self::has_set)
             || self
                 .entries()
                 .iter()
-                .any(|(key, node)| set_number(key.line).is_some() || node.has_set())
+                .any(|(key, node)| set_by(key.line).is_some() || node.has_set())
     }
 
     /// True for `null` and an absent value.

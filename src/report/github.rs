@@ -4,7 +4,7 @@
 //! escaped as the runner's own toolkit does it (`actions/toolkit`, `core/src/command.ts`).
 
 use super::notice::{Level, Notice};
-use crate::units::origin::SET_FILE;
+use crate::units::origin::is_no_file;
 
 /// One line per notice, in their order.
 pub fn render(notices: &[Notice]) -> String {
@@ -20,7 +20,7 @@ fn line(notice: &Notice) -> String {
     let mut properties = Vec::new();
     // Standard input and the command line are no files of the repository.
     let place = notice.place.as_ref();
-    if let Some(place) = place.filter(|place| !["-", SET_FILE].contains(&&*place.file)) {
+    if let Some(place) = place.filter(|place| !is_no_file(&place.file)) {
         properties.push(format!("file={}", property(&place.file)));
         if place.line > 0 {
             properties.push(format!("line={}", place.line));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::notice::{Level, Notice};
 use crate::diagnostic::Place;
-use crate::units::origin::SET_FILE;
+use crate::units::origin::is_no_file;
 
 /// What a code stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ fn result(notice: &Notice, codes: &[&str]) -> Value {
 
 /// `None` for what is no file: standard input, the command line.
 fn location(place: &Place) -> Option<Value> {
-    if ["-", SET_FILE].contains(&&*place.file) {
+    if is_no_file(&place.file) {
         return None;
     }
     let mut physical = json!({"artifactLocation": artifact(&place.file)});

@@ -7,25 +7,54 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// The file that values stand in which were set on the command line: line 3 is the third `--set`.
-pub const SET_FILE: &str = "--set";
-
-/// Lines from here on are no lines of a file but numbers of `--set`s: a node that was set keeps
-/// its object, and its line says that nobody wrote it there.
-const SET_LINES: u32 = 1 << 31;
-
-/// The line of everything that the `number`-th `--set` (from 1) put there.
-pub const fn set_line(number: u32) -> u32 {
-    SET_LINES | number
+/// The flags that set values. Each is the file its values stand in: `--set:3` is the third `--set`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flag {
+    /// `--set`.
+    #[default]
+    Set,
+    /// `--set-after` of `diff`.
+    SetAfter,
+    /// `--vary` of `sweep`.
+    Vary,
 }
 
-/// Which `--set` a line stands for; `None` for lines of files.
-pub const fn set_number(line: u32) -> Option<u32> {
-    if line & SET_LINES == 0 {
-        None
-    } else {
-        Some(line & !SET_LINES)
+impl Flag {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Set, Self::SetAfter, Self::Vary];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Set => "--set",
+            Self::SetAfter => "--set-after",
+            Self::Vary => "--vary",
+        }
     }
+}
+
+/// True for what stands where a file's name does and is none: standard input, a flag.
+pub fn is_no_file(name: &str) -> bool {
+    name == "-" || Flag::ALL.iter().any(|flag| flag.name() == name)
+}
+
+/// Lines from here on are no lines of a file but numbers of flags: a node that was set keeps
+/// its object, and its line says that nobody wrote it there.
+const SET_LINES: u32 = 1 << 31;
+/// Where the flag stands in such a line.
+const FLAG_SHIFT: u32 = 29;
+/// The number below the flag.
+const NUMBER: u32 = (1 << FLAG_SHIFT) - 1;
+
+/// The line of everything that the `number`-th such flag (from 1) put there.
+pub const fn set_line(flag: Flag, number: u32) -> u32 {
+    SET_LINES | (flag as u32) << FLAG_SHIFT | number & NUMBER
+}
+
+/// Which flag a line stands for, and its number; `None` for lines of files.
+pub fn set_by(line: u32) -> Option<(Flag, u32)> {
+    let flag = (line & !SET_LINES) >> FLAG_SHIFT;
+    (line & SET_LINES != 0).then(|| (Flag::ALL[flag as usize], line & NUMBER))
 }
 
 /// Names an object in [`Origins`].
@@ -135,8 +164,8 @@ impl Origins {
     pub fn place(&self, origin: Origin) -> String {
         if origin.is_built_in() {
             "built-in default".to_owned()
-        } else if let Some(number) = set_number(origin.line) {
-            format!("{SET_FILE}:{number}")
+        } else if let Some((flag, number)) = set_by(origin.line) {
+            format!("{}:{number}", flag.name())
         } else {
             format!("{}:{}", self.object(origin.object).file, origin.line)
         }

@@ -161,8 +161,25 @@ fn another_grid_and_a_path_that_leads_nowhere_are_refused() {
     assert!(!wrong.status.success());
     let text = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(text.contains("connections"), "{text}");
-    assert!(
-        text.contains("scenario.yaml:") || text.contains("--set") || text.contains("--vary"),
-        "{text}"
+    assert!(text.contains("--> --vary:1:"), "{text}");
+}
+
+#[test]
+fn a_value_that_is_wrong_is_named_by_its_flag() {
+    let said = program::fails(
+        &[
+            "sweep",
+            "examples/07-circuit-breaking",
+            "--set",
+            "Scenario:duration=5s",
+            "--vary",
+            "seed=[1, 2]",
+            "--vary",
+            "Scenario:load[0].connections=[5, many]",
+        ],
+        1,
     );
+    assert!(said.contains("--> --vary:2:30"), "{said}");
+    assert!(said.contains("Scenario:load[0].connections=many"), "{said}");
+    assert!(!said.contains("--set"), "{said}");
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::{At, Decoder, Unknown, nearest};
 use crate::diagnostic::{Class, Diagnostic};
 use crate::manifest::{Key, Node, Value};
-use crate::units::origin::set_number;
+use crate::units::origin::set_by;
 use crate::units::{Origin, SimDuration};
 use crate::xds::Name;
 
@@ -307,7 +307,7 @@ impl<'a> Fields<'a> {
             if asked.iter().any(|name| **name == *key.text) {
                 continue;
             }
-            if self.decoder.is_edited() && (set_number(key.line).is_some() || node.has_set()) {
+            if self.decoder.is_edited() && (set_by(key.line).is_some() || node.has_set()) {
                 self.refuse_set(key, &asked);
                 continue;
             }

@@ -2,46 +2,47 @@
 
 use std::sync::Arc;
 
-use super::Edit;
 use super::walk::{Walk, proposal};
+use super::{Edit, numbered};
 use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::manifest::Object;
 use crate::manifest::kind::Family;
 use crate::manifest::path::{Step, Target};
-use crate::units::origin::{SET_FILE, set_line};
+use crate::units::origin::set_line;
 
 /// Objects that a message about an ambiguous path shows at most.
 const SHOWN: usize = 5;
 
 /// Makes the edits in order. What cannot be made is said, with the nearest names and their lines.
 pub fn apply(objects: &mut [Object], edits: &[Edit]) -> Vec<Diagnostic> {
-    let numbered = edits.iter().zip(1_u32..);
-    numbered
-        .filter_map(|(edit, number)| one(objects, edit, number).err().map(|said| *said))
-        .collect()
+    let mut said = Vec::new();
+    for (edit, flag, number) in numbered(edits) {
+        said.extend(one(objects, edit, set_line(flag, number)).err());
+    }
+    said.into_iter().map(|said| *said).collect()
 }
 
-fn one(objects: &mut [Object], edit: &Edit, number: u32) -> Result<(), Box<Diagnostic>> {
+fn one(objects: &mut [Object], edit: &Edit, line: u32) -> Result<(), Box<Diagnostic>> {
     let target = &edit.path.target;
     let fits: Vec<usize> = (0..objects.len())
         .filter(|at| is_meant(target, &objects[*at]))
         .collect();
     let at = match fits.as_slice() {
         [only] => *only,
-        [] => return Err(no_object(objects, target, number).into()),
+        [] => return Err(no_object(objects, target, line).into()),
         several => {
             let found = several.iter().map(|at| &objects[*at]);
-            return Err(ambiguous(found, several.len(), number).into());
+            return Err(ambiguous(found, several.len(), line).into());
         }
     };
     let object = &mut objects[at];
     let steps = steps(object, &edit.path.steps);
-    check_editable(object, &steps, number)?;
-    let value = edit.placed(number);
+    check_editable(object, &steps, line)?;
+    let value = edit.placed(line);
     let column = edit.path.text.find(':').map_or(1, |at| at as u32 + 2);
     let mut walk = Walk {
         value: value.as_ref(),
-        made_at: (set_line(number), column),
+        made_at: (line, column),
         so_far: String::new(),
     };
     match walk.change(&object.root, &steps) {
@@ -51,7 +52,7 @@ fn one(objects: &mut [Object], edit: &Edit, number: u32) -> Result<(), Box<Diagn
             Ok(())
         }
         Ok(None) => Ok(()),
-        Err(lost) => Err(error(number, column, lost.message)
+        Err(lost) => Err(error(line, column, lost.message)
             .of(object.describe())
             .see(
                 Place::new(&object.file, lost.at.0, lost.at.1),
@@ -86,13 +87,13 @@ fn steps(object: &Object, written: &[Step]) -> Vec<Step> {
 }
 
 /// What an object is called and what nobody simulates cannot be set.
-fn check_editable(object: &Object, steps: &[Step], number: u32) -> Result<(), Box<Diagnostic>> {
+fn check_editable(object: &Object, steps: &[Step], line: u32) -> Result<(), Box<Diagnostic>> {
     if !matches!(object.family(), Some(Family::Simulated | Family::Towtank)) {
         let what = format!(
             "the kind `{}` is not simulated; to set its values changes nothing",
             object.kind
         );
-        let error = error(number, 1, what).see(object.place(), "the object is here");
+        let error = error(line, 1, what).see(object.place(), "the object is here");
         return Err(error.into());
     }
     let key = |at: usize| match steps.get(at) {
@@ -108,7 +109,7 @@ fn check_editable(object: &Object, steps: &[Step], number: u32) -> Result<(), Bo
         let what = "a path cannot change what an object is or what it is called";
         let help =
             "of `metadata`, `labels` and `annotations` can be set; for the rest change the file";
-        let error = error(number, 1, what.to_owned())
+        let error = error(line, 1, what.to_owned())
             .see(object.place(), "the object is here")
             .help(help);
         return Err(error.into());
@@ -116,7 +117,7 @@ fn check_editable(object: &Object, steps: &[Step], number: u32) -> Result<(), Bo
     Ok(())
 }
 
-fn no_object(objects: &[Object], target: &Target, number: u32) -> Diagnostic {
+fn no_object(objects: &[Object], target: &Target, line: u32) -> Diagnostic {
     let name = |o: &Object| match (&*o.namespace, &*o.name) {
         ("", "") => o.kind.to_string(),
         ("", name) => format!("{}/{name}", o.kind),
@@ -132,7 +133,7 @@ fn no_object(objects: &[Object], target: &Target, number: u32) -> Diagnostic {
         kinds.sort_unstable();
         kinds.dedup();
         let what = format!("no `{}` is among what was read", target.kind);
-        return error(number, 1, what).help(proposal(&target.kind, kinds.into_iter()));
+        return error(line, 1, what).help(proposal(&target.kind, kinds.into_iter()));
     }
     let shown = match (&target.namespace, &target.name) {
         (Some(namespace), Some(name)) => format!("{} {namespace}/{name}", target.kind),
@@ -148,18 +149,18 @@ fn no_object(objects: &[Object], target: &Target, number: u32) -> Diagnostic {
         of_kind.iter().find(|o| Some(&*o.name) == near).copied()
     });
     if let Some(near) = near {
-        return error(number, 1, what)
+        return error(line, 1, what)
             .see(near.place(), format!("{} is here", near.describe()))
             .help(format!("did you mean `{}`?", name(near)));
     }
     let names: Vec<String> = of_kind.iter().map(|o| name(o)).collect();
-    error(number, 1, what).help(proposal("", names.iter().map(String::as_str)))
+    error(line, 1, what).help(proposal("", names.iter().map(String::as_str)))
 }
 
 fn ambiguous<'o>(
     found: impl Iterator<Item = &'o Object> + Clone,
     count: usize,
-    number: u32,
+    line: u32,
 ) -> Diagnostic {
     let what = format!("{count} objects fit; a path leads to one value");
     let names = found.clone().take(SHOWN).map(|o| {
@@ -174,12 +175,13 @@ fn ambiguous<'o>(
     let places = found
         .take(SHOWN)
         .map(|o| (o.place(), format!("{} is here", o.describe())));
-    places.fold(error(number, 1, what).help(help), |said, (place, why)| {
+    places.fold(error(line, 1, what).help(help), |said, (place, why)| {
         said.see(place, why)
     })
 }
 
-fn error(number: u32, column: u32, message: String) -> Diagnostic {
-    let place = Place::new(&SET_FILE.into(), set_line(number), column);
+/// Said about the line of a flag.
+fn error(line: u32, column: u32, message: String) -> Diagnostic {
+    let place = Place::new(&"".into(), line, column);
     Diagnostic::error("TT-SET", Class::Model, message).at(place)
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Object;
 use crate::manifest::read_objects;
-use crate::units::origin::set_number;
+use crate::units::origin::{Flag, set_by};
 
 const TEXT: &str = "
 apiVersion: networking.istio.io/v1
@@ -55,14 +55,14 @@ fn a_value_is_replaced_and_its_neighbours_keep_their_lines() {
     ]);
     let host = at(&objects[0], &["spec", "host"]);
     assert_eq!(host.value, Value::Text("other".into()));
-    assert_eq!(set_number(host.line), Some(1));
+    assert_eq!(set_by(host.line), Some((Flag::Set, 1)));
     let subsets = at(&objects[0], &["spec", "subsets"]);
     assert_eq!((subsets.line, subsets.items()[1].line), (8, 9));
     assert_eq!(objects[0].root.line, 2);
     let queue = at(&objects[2], &["spec", "workloads", "shop/cart", "queue"]);
     assert_eq!(
-        (&queue.value, set_number(queue.line)),
-        (&Value::Integer(50), Some(2))
+        (&queue.value, set_by(queue.line)),
+        (&Value::Integer(50), Some((Flag::Set, 2)))
     );
     let edited: Vec<bool> = objects.iter().map(|o| o.edited).collect();
     assert_eq!(edited, [true, false, true, false]);
@@ -190,4 +190,45 @@ fn a_value_that_is_not_yaml_is_refused() {
     }
     let edit = Edit::parse("dr/a:x={a: [1, 2]}").unwrap();
     assert_eq!(edit.to_string(), "dr/a:x={a: [1, 2]}");
+}
+
+#[test]
+fn each_flag_counts_for_itself_and_has_a_text_of_its_own() {
+    let edit = |text: &str| Edit::parse(text).unwrap();
+    let edits = [
+        edit("dr/cart:a=1"),
+        edit("dr/cart:b=2").by(Flag::Vary, 3),
+        edit("dr/cart:c=3"),
+    ];
+    let texts: Vec<_> = sources(&edits)
+        .iter()
+        .map(|source| (source.path.to_string(), source.text.clone()))
+        .collect();
+    let text = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    assert_eq!(
+        texts,
+        [
+            text("--set", "dr/cart:a=1\ndr/cart:c=3"),
+            text("--set-after", ""),
+            text("--vary", "\n\ndr/cart:b=2"),
+        ]
+    );
+    let (objects, said) = {
+        let mut objects = read_objects(&[Source::new("mesh.yaml", TEXT)]).0;
+        let wrong = edit("dr/bakend:x=1").by(Flag::SetAfter, 2);
+        let said = apply(&mut objects, &[edits.to_vec(), vec![wrong]].concat());
+        (objects, said)
+    };
+    let cart = objects.iter().find(|o| &*o.name == "cart").unwrap();
+    let line = |key: &str| set_by(at(cart, &["spec", key]).line);
+    assert_eq!(
+        [line("a"), line("b"), line("c")],
+        [
+            Some((Flag::Set, 1)),
+            Some((Flag::Vary, 3)),
+            Some((Flag::Set, 2))
+        ]
+    );
+    let place = said[0].place.as_ref().unwrap().to_string();
+    assert_eq!(place, "--set-after:2:1");
 }
