@@ -97,41 +97,62 @@ fn threads_shards_and_a_torn_end_change_no_byte() {
     assert!(!output.status.success(), "a part is missing");
 }
 
-#[test]
-fn a_sweep_that_is_killed_goes_on_where_it_was() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (whole, killed) = (dir.path().join("whole.csv"), dir.path().join("killed.csv"));
-    let longer = [
-        "--duration",
-        "20s",
-        "--replications",
-        "12",
-        "--threads",
-        "1",
-    ];
-    let args = |out: &Path| -> Vec<String> {
-        let mut args = sweep(out, &[]);
-        args.retain(|a| !["--duration", "5s", "--replications", "3"].contains(&a.as_str()));
-        args.extend(longer.map(str::to_owned));
-        args
-    };
+/// Starts a sweep and kills it (SIGKILL: nothing can be tidied up) once its file has so many lines.
+/// True when that was before its end.
+fn kill_at(lines: usize, out: &Path, args: &[String]) -> bool {
     let mut child = Command::new(env!("CARGO_BIN_EXE_towtank"))
         .current_dir(root())
-        .args(args(&killed))
+        .args(args)
         .stderr(Stdio::null())
         .spawn()
         .expect("it starts");
-    let rows = || fs::read_to_string(&killed).map_or(0, |text| text.lines().count());
-    while rows() < 4 && child.try_wait().expect("it can be asked").is_none() {
-        std::thread::sleep(Duration::from_millis(2));
+    let there = || fs::read(out).map_or(0, |text| text.split(|b| *b == b'\n').count() - 1);
+    while there() < lines && child.try_wait().expect("it can be asked").is_none() {
+        std::thread::sleep(Duration::from_micros(200));
     }
-    // SIGKILL: nothing can be tidied up.
     let _ = child.kill();
-    let _ = child.wait();
-    program::text(&args(&killed));
-    program::text(&args(&whole));
-    let read = |path: &Path| fs::read_to_string(path).expect("written");
-    assert_eq!(read(&killed), read(&whole));
+    !child.wait().expect("it can be asked").success()
+}
+
+#[test]
+fn a_sweep_that_is_killed_again_and_again_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let whole = dir.path().join("whole.csv");
+    // Long enough that the moments below come before the end.
+    let args = |out: &Path, threads: &str| -> Vec<String> {
+        let mut args = sweep(out, &["--threads", threads]);
+        args[3] = "20s".to_owned();
+        args[5] = "12".to_owned();
+        args
+    };
+    program::text(&args(&whole, "2"));
+    let whole = fs::read(&whole).expect("written");
+    assert_eq!(whole.split(|b| *b == b'\n').count(), 50, "header, 48 rows");
+    for threads in ["1", "2"] {
+        let out = dir.path().join(format!("killed-{threads}.csv"));
+        // Before the file is there, with its header, after the first row, then anywhere.
+        let (mut before, mut cuts) = (0, 0);
+        for lines in [0, 1, 2, 3, 7, 20] {
+            cuts += u32::from(kill_at(lines, &out, &args(&out, threads)));
+            let text = fs::read(&out).unwrap_or_default();
+            assert!(
+                whole.starts_with(&text),
+                "{threads} threads, killed at {lines} lines: not the beginning of the whole"
+            );
+            assert!(
+                before <= text.len(),
+                "killed at {lines} lines: rows are lost"
+            );
+            before = text.len();
+        }
+        // A busy machine may come too late for one of them.
+        assert!(cuts >= 4, "{threads} threads: cut {cuts} times");
+        program::text(&args(&out, threads));
+        assert!(
+            fs::read(&out).expect("written") == whole,
+            "{threads} threads"
+        );
+    }
 }
 
 #[test]
