@@ -11,7 +11,7 @@ use super::sweep_file::RowFile;
 use super::traffic::{check, data, only_scenario};
 use crate::config::scenario::Scenario;
 use crate::engine::Seed;
-use crate::experiment::sweep::{Axis, Grid, Row, Shard, Varied, Work, factor, run_rows};
+use crate::experiment::sweep::{Axis, Grid, Row, Shard, Varied, Work, factor, results, run_rows};
 use crate::manifest::Edit;
 use crate::observe::record::Ended;
 use crate::report::format::plural;
@@ -144,7 +144,7 @@ impl Job {
     /// Everything that decides what rows say. Paths of files do not, and which shard or how many
     /// threads do not either.
     fn fingerprint(&self, args: &SweepArgs, beside: &[(String, String)]) -> String {
-        let mut all: Vec<String> = vec![env!("CARGO_PKG_VERSION").to_owned()];
+        let mut all: Vec<String> = vec![results::identity()];
         let sources = self.gathered.sources.iter();
         all.extend(sources.map(|source| source.text.clone()));
         all.push("beside".to_owned());

@@ -5,6 +5,7 @@
 //! by how many threads, so that shards can be put together and an interrupted sweep can go on.
 
 mod axis;
+pub mod results;
 mod schedule;
 
 use std::fmt;

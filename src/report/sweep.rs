@@ -2,7 +2,7 @@
 //!
 //! | Column | Meaning |
 //! |---|---|
-//! | `sweep` | fingerprint of inputs, version and grid, a dash, and the number of rows of the whole sweep: the same in every row |
+//! | `sweep` | fingerprint of inputs, grid, version and what that version's results are, a dash, and the number of rows of the whole sweep: the same in every row |
 //! | `point`, `replication` | which combination and which repetition, from 0 |
 //! | `seed` | seed of the run; with the replication it decides all luck |
 //! | the varied paths, `load` | the value at this point, as it was written; `load` is a factor on the rates of open loads |

@@ -66,6 +66,7 @@ mod simulation_pods;
 mod simulation_retries;
 mod stories;
 mod sweeps;
+mod sweeps_results;
 mod theory_queues;
 mod theory_support;
 mod theory_tandem3;
