@@ -33,6 +33,7 @@ mod data_plane_tries;
 mod determinism;
 mod diffs;
 mod diffs_git;
+mod engines;
 mod envoy_filter;
 mod events;
 mod expectations;
