@@ -142,9 +142,7 @@ fn gateway_of(
     {
         return None;
     }
-    let names: Vec<String> = (gateways.iter())
-        .map(|g| format!("{}/{}", g.meta.namespace, g.meta.name))
-        .collect();
+    let names: Vec<String> = (gateways.iter()).map(|g| g.meta.full_name()).collect();
     let help = match names.as_slice() {
         [] => "no Gateway was read: name its file with -f too".to_owned(),
         names => format!("there are {}", names.join(", ")),

@@ -302,7 +302,7 @@ enum Stopped {
 /// Every application takes this many times as long from the start on.
 fn slow_down(mesh: &Mesh, scenario: &mut Scenario, factor: f64) {
     for owner in &mesh.config.workloads {
-        let name = format!("{}/{}", owner.meta.namespace, owner.meta.name);
+        let name = owner.meta.full_name();
         scenario.events.push(TimedEvent {
             at: SimDuration::ZERO,
             lasts: None,

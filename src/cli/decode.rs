@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::decode::register;
 use crate::config::load::{self, Change, Changed, LoadOptions, Parsed};
-use crate::config::scenario::{EventKind, Model, Scenario, decode_model, decode_scenario};
+use crate::config::scenario::{Model, Scenario, decode_model, decode_scenario};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::diagnostic::{Class, Diagnostic};
 use crate::manifest::{Edit, Object, Source};
@@ -93,8 +93,8 @@ pub(super) fn decode_parsed(parsed: &Parsed, sources: &[Source], options: &Optio
         decoded.config.placement.clone_from(&model.placement);
     }
     decoded.beside = texts.into_inner();
-    let scenario = decoded.scenarios.first();
-    let changes: Vec<Change<'_>> = scenario.map_or_else(Vec::new, changes_of);
+    let events = decoded.scenarios.first().map_or(&[][..], |s| &s.events);
+    let changes: Vec<Change<'_>> = events.iter().filter_map(|e| e.what.change()).collect();
     if !changes.is_empty() {
         let (later, said) = load::after(parsed, sources, &options, &decoded.config, &changes);
         let last = later.last().map(|changed| changed.config.origins.clone());
@@ -103,18 +103,6 @@ pub(super) fn decode_parsed(parsed: &Parsed, sources: &[Source], options: &Optio
         decoded.diagnostics.extend(said);
     }
     decoded
-}
-
-/// The changes of configuration in a scenario's events, in the order of time.
-fn changes_of(scenario: &Scenario) -> Vec<Change<'_>> {
-    let events = scenario.events.iter();
-    events
-        .filter_map(|event| {
-            let is_deletion = matches!(event.what, EventKind::Delete { .. });
-            let files = event.what.files()?;
-            Some(Change { files, is_deletion })
-        })
-        .collect()
 }
 
 fn load_options(options: &Options) -> LoadOptions {

@@ -56,7 +56,7 @@ impl Mesh {
             spare_pods: spare,
             ..self.config.clone()
         };
-        let changes = scenario.events.iter().any(|e| e.what.files().is_some());
+        let changes = scenario.events.iter().any(|e| e.what.change().is_some());
         let later = if changes { &self.later[..] } else { &[] };
         // That they go together was seen when they were read.
         control_plane::compile_all(&config, later)
@@ -112,7 +112,7 @@ impl Mesh {
     pub(super) fn with_replicas(&self, pods: &BTreeMap<String, u32>) -> Self {
         let mut mesh = self.clone();
         for owner in &mut mesh.config.workloads {
-            let name = format!("{}/{}", owner.meta.namespace, owner.meta.name);
+            let name = owner.meta.full_name();
             if let Some(count) = pods.get(&name) {
                 owner.replicas = Some(*count);
                 // It is asked what this number does, whatever an autoscaler would say to it.

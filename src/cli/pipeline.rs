@@ -14,7 +14,7 @@ use super::output::Console;
 use super::texts::Texts;
 use super::{decode, names};
 use crate::config::load::{self, Parsed};
-use crate::config::scenario::{EventKind, Scenario};
+use crate::config::scenario::Scenario;
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::control_plane;
 use crate::diagnostic::{Class, Diagnostic, Place};
@@ -140,12 +140,15 @@ pub(super) fn read_scenario(
     // What an event applies is not there at the start, also where its folder is named.
     let mut applied = Vec::new();
     for event in &scenario.events {
-        if let Some(files) = event.what.files() {
-            applied.extend(files.iter().map(|source| PathBuf::from(&*source.path)));
-        }
-        if let EventKind::Apply { files } = &event.what {
-            let paths = files.iter().map(|source| Path::new(&*source.path));
-            paths.for_each(|path| reader.leave_out(path));
+        let Some(change) = event.what.change() else {
+            continue;
+        };
+        let paths = change.files.iter().map(|source| Path::new(&*source.path));
+        for path in paths {
+            applied.push(path.to_owned());
+            if !change.is_deletion {
+                reader.leave_out(path);
+            }
         }
     }
     let written = scenario.manifests.iter().chain(&scenario.model);
@@ -201,7 +204,9 @@ impl Gathered {
         };
         let mut diagnostics = self.problems.clone();
         diagnostics.extend(loaded.diagnostics);
-        if let Err(why) = control_plane::compile_all(&loaded.config, &loaded.later) {
+        if !loaded.later.is_empty()
+            && let Err(why) = control_plane::compile_all(&loaded.config, &loaded.later)
+        {
             diagnostics.push(*why);
         }
         if !diagnostics.iter().any(Diagnostic::is_error) {
@@ -251,8 +256,8 @@ impl Gathered {
 /// The texts, with those that events of the scenarios bring.
 fn with_applied(sources: &Arc<[Source]>, scenarios: &[Scenario]) -> Arc<[Source]> {
     let events = scenarios.iter().flat_map(|scenario| &scenario.events);
-    let applied: Vec<&Source> = (events.filter_map(|event| event.what.files()))
-        .flatten()
+    let applied: Vec<&Source> = (events.filter_map(|event| event.what.change()))
+        .flat_map(|change| change.files)
         .collect();
     if applied.is_empty() {
         return Arc::clone(sources);

@@ -30,6 +30,11 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// `namespace/name`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
     /// Sort key of "oldest first" (`pilot/pkg/model/config_compare.go`).
     pub fn age_key(&self) -> (&str, &str, &str) {
         (&self.created, &self.name, &self.namespace)

@@ -61,7 +61,7 @@ pub(super) fn unenforced(config: &MeshConfig, workloads: &IdVec<Workload>) -> Op
     let gateways = workloads.iter().filter(|w| w.proxy == ProxyKind::Gateway);
     let names: BTreeSet<String> = gateways
         .flat_map(|w| applying(config, &w.namespace, &w.labels).filter(blocks))
-        .map(|p| format!("{}/{}", p.meta.namespace, p.meta.name))
+        .map(|p| p.meta.full_name())
         .collect();
     (!names.is_empty()).then(|| {
         let names: Vec<String> = names.into_iter().collect();

@@ -67,9 +67,8 @@ impl Union {
         let mut kept = Vec::new();
         for changed in later {
             for owner in &changed.config.workloads {
-                let is_same = |o: &&PodTemplateOwner| {
-                    o.meta.namespace == owner.meta.namespace && o.meta.name == owner.meta.name
-                };
+                let name = owner.meta.full_name();
+                let is_same = |o: &&PodTemplateOwner| o.meta.full_name() == name;
                 match owners.iter().find(is_same) {
                     Some(known) => kept.extend(unlike(known, owner)),
                     None => owners.push(PodTemplateOwner {
@@ -88,7 +87,7 @@ impl Union {
         let at_first = wanted(first);
         let versions: Vec<_> = later.iter().map(|c| wanted(&c.config)).collect();
         for owner in &owners {
-            let name = format!("{}/{}", owner.meta.namespace, owner.meta.name);
+            let name = owner.meta.full_name();
             let pods = |of: &BTreeMap<String, u32>| of.get(&name).copied().unwrap_or(0);
             let existing = pods(&at_first);
             let most = versions.iter().map(pods).fold(existing, u32::max);
@@ -142,9 +141,8 @@ fn unlike(known: &PodTemplateOwner, owner: &PodTemplateOwner) -> Option<String> 
     let parts: Vec<&str> = parts.iter().filter(|p| p.0).map(|p| p.1).collect();
     (!parts.is_empty()).then(|| {
         format!(
-            "pods of {}/{} keep their {} when the workload is applied anew: another Deployment beside it shows the change",
-            owner.meta.namespace,
-            owner.meta.name,
+            "pods of {} keep their {} when the workload is applied anew: another Deployment beside it shows the change",
+            owner.meta.full_name(),
             parts.join(" and ")
         )
     })

@@ -70,7 +70,7 @@ fn unopened_gateways(push: &PushContext<'_>) -> Option<String> {
     };
     let names: Vec<String> = (push.config.gateways.iter())
         .filter(|gateway| !served(gateway))
-        .map(|gateway| format!("{}/{}", gateway.meta.namespace, gateway.meta.name))
+        .map(|gateway| gateway.meta.full_name())
         .collect();
     (!names.is_empty()).then(|| {
         format!(

@@ -420,7 +420,7 @@ fn draft(
     } else {
         replicas
     };
-    let name = format!("{}/{}", owner.meta.namespace, owner.meta.name);
+    let name = owner.meta.full_name();
     let spare = config.spare_pods.get(name.as_str()).copied();
     let spare = spare.filter(|_| !bare && !per_node).unwrap_or(0) as usize;
     let existing = if bare { 1 } else { count };

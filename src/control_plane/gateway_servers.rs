@@ -137,7 +137,7 @@ fn describe<'a>(gateway: &'a Gateway, server: &'a Server, port: u16) -> MergedSe
     MergedServer {
         server,
         kind,
-        gateway: format!("{}/{}", meta.namespace, meta.name).into(),
+        gateway: meta.full_name().into(),
         namespace: &meta.namespace,
         route_name,
     }

@@ -4,7 +4,7 @@ use super::bracket::{Bracket, Stand};
 use super::replicas::Replicas;
 use super::sidecars::Sidecars;
 use crate::observe::Record;
-use crate::observe::record::{ExpectationRecord, Verdict, WorkloadRecord};
+use crate::observe::record::{ExpectationRecord, Verdict, WorkloadRecord, failed};
 
 /// One load that was tried.
 #[derive(Clone, Debug)]
@@ -73,13 +73,7 @@ impl Point {
     /// From the record of a run that was judged.
     pub fn new(factor: f64, record: &Record) -> Self {
         let ended: u64 = record.clients.iter().map(|c| c.requests).sum();
-        let failed: u64 = record
-            .clients
-            .iter()
-            .flat_map(|c| &c.statuses)
-            .filter(|(status, _)| **status == "0" || status.starts_with('5'))
-            .map(|(_, n)| n)
-            .sum();
+        let failed: u64 = record.clients.iter().map(|c| failed(&c.statuses)).sum();
         let started: u64 = record.clients.iter().map(|c| c.started).sum();
         let seconds = record.duration.as_secs_f64() - record.warm_up.as_secs_f64();
         let runs = f64::from(record.replications.max(1));

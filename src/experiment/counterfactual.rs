@@ -6,11 +6,11 @@
 use super::replicate;
 use crate::config::scenario::{Model, Scenario, TimedEvent};
 use crate::observe::Record;
-use crate::observe::record::{EdgeRecord, Finding};
+use crate::observe::record::{EdgeRecord, Finding, failed};
 use crate::simulation::{Control, prepare};
 use crate::units::{Fraction, SimDuration};
 use crate::verdict;
-use crate::xds::cluster::Warmup;
+use crate::xds::cluster::{Warmup, service_host};
 use crate::xds::route::Action;
 use crate::xds::{LbPolicy, Snapshot};
 
@@ -39,7 +39,7 @@ struct Candidate {
     snapshot: Snapshot,
     model: Model,
     /// Another course of events.
-    events: Option<Vec<TimedEvent>>,
+    scenario: Option<Scenario>,
 }
 
 /// Adds to each finding what would remove it, where that was found.
@@ -57,30 +57,23 @@ pub fn add(
         return;
     }
     let mut tried = Vec::new();
-    let codes: Vec<&str> = record.findings.iter().map(|f| f.code).collect();
-    let is = |at: &usize, code: &str| codes[*at] == code;
+    let asked = || open.iter().map(|at| record.findings[*at].code);
     let mut all = Vec::new();
-    if open.iter().any(|at| is(at, "TT-NC-WINDOW")) {
+    if asked().any(|code| code == "TT-NC-WINDOW") {
         all.extend(at_once(snapshot, model, scenario));
     }
-    if open.iter().any(|at| is(at, "TT-COLD-PODS")) {
+    if asked().any(|code| code == "TT-COLD-PODS") {
         all.extend(slow_starts(snapshot, model));
     }
-    if !open
-        .iter()
-        .all(|at| is(at, "TT-NC-WINDOW") || is(at, "TT-COLD-PODS"))
-    {
+    if asked().any(|code| !["TT-NC-WINDOW", "TT-COLD-PODS"].contains(&code)) {
         all.extend(candidates(record, snapshot, model));
     }
     for candidate in all {
         if open.is_empty() {
             break;
         }
-        let mut changed = scenario.clone();
-        if let Some(events) = candidate.events {
-            changed.events = events;
-        }
-        let Ok(plan) = prepare(&candidate.snapshot, &candidate.model, &changed) else {
+        let scenario = candidate.scenario.as_ref().unwrap_or(scenario);
+        let Ok(plan) = prepare(&candidate.snapshot, &candidate.model, scenario) else {
             continue;
         };
         let quiet = Control {
@@ -139,15 +132,8 @@ fn is_as_slow(record: &Record, other: &Record, finding: &Finding) -> bool {
 
 /// What a run under the change looks like.
 fn told(what: &str, other: &Record, code: &str) -> String {
-    let (mut failed, mut all) = (0, 0);
-    for client in &other.clients {
-        all += client.requests;
-        let bad = client
-            .statuses
-            .iter()
-            .filter(|(s, _)| **s == "0" || s.starts_with('5'));
-        failed += bad.map(|(_, n)| n).sum::<u64>();
-    }
+    let all: u64 = other.clients.iter().map(|c| c.requests).sum();
+    let failed: u64 = other.clients.iter().map(|c| failed(&c.statuses)).sum();
     let worst = (other.edges.iter())
         .filter(|e| e.requests >= 100)
         .map(amplification)
@@ -184,19 +170,20 @@ fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candid
     let mut all = Vec::new();
     for retries in [1, 0] {
         let mut changed = snapshot.clone();
-        let before = set_retries(&mut changed, &clusters, retries);
+        let mut before = 0;
+        changed.change_all(|tables| before = before.max(set_retries(tables, &clusters, retries)));
         if before > retries {
             all.push(Candidate {
                 what: format!("`attempts: {retries}` towards {}", hosts(&clusters)),
                 snapshot: changed,
                 model: model.clone(),
-                events: None,
+                scenario: None,
             });
         }
     }
     if !clusters.is_empty() {
         let mut changed = snapshot.clone();
-        set_budget(&mut changed, &clusters);
+        changed.change_all(|tables| set_budget(tables, &clusters));
         all.push(Candidate {
             what: format!(
                 "`retryBudget: {{percent: 20}}` towards {}",
@@ -204,7 +191,7 @@ fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candid
             ),
             snapshot: changed,
             model: model.clone(),
-            events: None,
+            scenario: None,
         });
     }
     all.extend(short_queues(record, snapshot, model));
@@ -214,7 +201,7 @@ fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candid
 /// The services behind clusters, for words.
 fn hosts(clusters: &[&str]) -> String {
     let host = |cluster: &&str| {
-        let host = cluster.rsplit('|').next().unwrap_or(cluster);
+        let host = service_host(cluster);
         host.split('.').next().unwrap_or(host).to_owned()
     };
     clusters.iter().map(host).collect::<Vec<_>>().join(", ")
@@ -222,9 +209,9 @@ fn hosts(clusters: &[&str]) -> String {
 
 /// Everything that is applied or deleted comes with the first of it, and so in one push.
 fn at_once(snapshot: &Snapshot, model: &Model, scenario: &Scenario) -> Option<Candidate> {
-    let mut events = scenario.events.clone();
-    let is_change = |event: &&mut TimedEvent| event.what.files().is_some();
-    let mut changes: Vec<&mut TimedEvent> = events.iter_mut().filter(is_change).collect();
+    let mut other = scenario.clone();
+    let is_change = |event: &&mut TimedEvent| event.what.change().is_some();
+    let mut changes: Vec<&mut TimedEvent> = other.events.iter_mut().filter(is_change).collect();
     let first = changes.iter().map(|event| event.at).min()?;
     if changes.iter().all(|event| event.at == first) {
         return None;
@@ -232,21 +219,18 @@ fn at_once(snapshot: &Snapshot, model: &Model, scenario: &Scenario) -> Option<Ca
     for event in &mut changes {
         event.at = first;
     }
-    events.sort_by_key(|event| event.at);
+    other.events.sort_by_key(|event| event.at);
     Some(Candidate {
         what: format!("everything applied at once, at {first}"),
         snapshot: snapshot.clone(),
         model: model.clone(),
-        events: Some(events),
+        scenario: Some(other),
     })
 }
 
 /// Most retries that were allowed before.
 fn set_retries(snapshot: &mut Snapshot, clusters: &[&str], retries: u32) -> u32 {
     let mut most = 0;
-    for later in &mut snapshot.later {
-        most = most.max(set_retries(&mut later.tables, clusters, retries));
-    }
     for id in snapshot.route_configs.ids() {
         for host in &mut snapshot.route_configs[id].virtual_hosts {
             let mut routes = host.routes.to_vec();
@@ -270,9 +254,6 @@ fn set_retries(snapshot: &mut Snapshot, clusters: &[&str], retries: u32) -> u32 
 }
 
 fn set_budget(snapshot: &mut Snapshot, clusters: &[&str]) {
-    for later in &mut snapshot.later {
-        set_budget(&mut later.tables, clusters);
-    }
     for id in snapshot.clusters.ids() {
         let cluster = &mut snapshot.clusters[id];
         if clusters.contains(&&*cluster.name) {
@@ -286,21 +267,18 @@ fn slow_starts(snapshot: &Snapshot, model: &Model) -> Vec<Candidate> {
     let one = |seconds: u64| {
         let duration = SimDuration::from_secs(seconds);
         let mut changed = snapshot.clone();
-        set_warmup(&mut changed, duration);
+        changed.change_all(|tables| set_warmup(tables, duration));
         Candidate {
             what: format!("`warmup: {{duration: {duration}}}`"),
             snapshot: changed,
             model: model.clone(),
-            events: None,
+            scenario: None,
         }
     };
     WARMUPS.map(one).into()
 }
 
 fn set_warmup(snapshot: &mut Snapshot, duration: SimDuration) {
-    for later in &mut snapshot.later {
-        set_warmup(&mut later.tables, duration);
-    }
     for id in snapshot.clusters.ids() {
         let cluster = &mut snapshot.clusters[id];
         if matches!(
@@ -341,6 +319,6 @@ fn short_queues(record: &Record, snapshot: &Snapshot, model: &Model) -> Option<C
         ),
         snapshot: snapshot.clone(),
         model: changed,
-        events: None,
+        scenario: None,
     })
 }

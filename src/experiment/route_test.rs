@@ -6,6 +6,7 @@ use crate::http::Headers;
 use crate::observe::record::{ExpectationRecord, Verdict};
 use crate::simulation::{Answer, Destination, RequestClass, Routed, routed};
 use crate::units::{Fraction, Origins};
+use crate::xds::cluster::service_host;
 use crate::xds::{Name, ProxyKind, Snapshot, WorkloadId};
 
 /// Judges every route test of a scenario; the engine is not needed for it.
@@ -249,7 +250,7 @@ fn told(answer: &Answer) -> String {
 
 /// `reviews/v2` for what istiod calls `outbound|9080|v2|reviews.default.svc.cluster.local`.
 fn short(cluster: &str) -> String {
-    let host = cluster.rsplit('|').next().unwrap_or(cluster);
+    let host = service_host(cluster);
     let name = if host.ends_with(".svc.cluster.local") {
         host.split('.').next().unwrap_or(host)
     } else {

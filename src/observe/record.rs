@@ -215,6 +215,20 @@ pub struct EndpointRecord {
     pub locality: String,
 }
 
+/// Of requests by status, those that failed: 5xx, or no answer at all.
+pub fn failed(statuses: &BTreeMap<String, u64>) -> u64 {
+    let bad = |status: &str| status == "0" || status.starts_with('5');
+    let counts = statuses.iter().filter(|(status, _)| bad(status));
+    counts.map(|(_, requests)| requests).sum()
+}
+
+/// Of requests by flags, those that have this flag among theirs.
+pub fn flagged(flags: &BTreeMap<String, u64>, flag: &str) -> u64 {
+    let has = |text: &str| text.split(',').any(|one| one == flag);
+    let counts = flags.iter().filter(|(text, _)| has(text));
+    counts.map(|(_, requests)| requests).sum()
+}
+
 /// Calls from one workload (or load) to another workload.
 #[derive(Clone, Debug, Default)]
 pub struct EdgeRecord {

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::timeline::Phase;
 use super::world::World;
 use crate::data_plane::Trail;
-use crate::engine::{Queue, Seed};
+use crate::engine::Queue;
 use crate::observe::record::HappeningKind;
 use crate::units::{SimDuration, SimTime};
 use crate::workload::{Autoscaler, CFS_PERIOD, SYNC};
@@ -56,13 +56,13 @@ impl Autoscaling {
 
 impl<T: Trail> World<'_, T> {
     /// Every autoscaler's first look.
-    pub(super) fn begin_autoscaling(&mut self, seed: Seed, queue: &mut Queue<Event>) {
+    pub(super) fn begin_autoscaling(&mut self, queue: &mut Queue<Event>) {
         let plan = self.plan;
         let Some(timeline) = &plan.timeline else {
             return;
         };
         for (index, (app, _)) in (0..).zip(&timeline.autoscalers) {
-            let key = seed.key("autoscaler", &plan.apps[*app as usize].name);
+            let key = self.seed.key("autoscaler", &plan.apps[*app as usize].name);
             let phase = Self::draws(key, 0).below(SYNC.ns());
             let at = SimTime::ZERO.after(SimDuration::from_ns(phase));
             queue.push(at, Event::new(Kind::AutoscalerTick, index));
@@ -75,11 +75,9 @@ impl<T: Trail> World<'_, T> {
             return;
         }
         let app = &self.plan.apps[self.plan.pods[pod as usize].app as usize];
-        let cpu = app.rare.as_ref().and_then(|rare| rare.cpu.as_ref());
-        let needs = match cpu.and_then(|(per_request, _)| per_request.as_ref()) {
-            Some(cpu) => cpu.sample(&mut Self::draws(key, self.keys.cpu)),
-            None => takes,
-        };
+        let needs = app.rare.as_ref().map_or(takes, |rare| {
+            rare.cpu_time(takes, || Self::draws(key, self.keys.cpu))
+        });
         let worked = &mut self.dynamics.autoscaling.worked[pod as usize];
         *worked = worked.plus(needs);
     }
@@ -132,7 +130,7 @@ impl<T: Trail> World<'_, T> {
         for (at, pod) in plan.apps[app as usize].pods.iter().enumerate() {
             let worked = dynamics.autoscaling.worked[*pod as usize];
             let state = &dynamics.pods[*pod as usize];
-            let whole = now.since(state.since) >= SYNC && now.ns() >= SYNC.ns();
+            let whole = now.since(state.since) >= SYNC;
             let listed = dynamics.listed[*pod as usize];
             let is_measured = state.phase == Phase::Serving && listed && whole;
             let share = worked.ns().saturating_sub(scaler.seen[at].ns()) as f64 / 1e9;

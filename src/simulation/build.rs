@@ -79,8 +79,6 @@ pub fn prepare(
         diagnostics: Vec::new(),
     };
     builder.check_areas(scenario);
-    let scales = |workload: &Workload| workload.autoscaler.is_some();
-    builder.is_dynamic = !scenario.events.is_empty() || snapshot.workloads.iter().any(scales);
     builder.take_workloads();
     builder.check_model();
     let mut routes = Routes::default();
@@ -102,6 +100,7 @@ pub fn prepare(
             .help = Some("add a `load:` entry with `from`, `url` and `rate`".into());
     }
     let timeline = builder.timeline(scenario);
+    builder.is_dynamic = timeline.is_some();
     routes.expand(&mut builder);
     routes.check_cycles(&mut builder);
     if builder.diagnostics.iter().any(Diagnostic::is_error) {

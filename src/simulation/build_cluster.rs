@@ -45,7 +45,7 @@ impl Slots {
     }
 
     /// (slot, position among the client's slots).
-    pub(super) fn slot(&mut self, key: SlotKey, upstream: Upstream) -> (u32, u32) {
+    pub(super) fn slot(&mut self, key: SlotKey, upstream: &Upstream) -> (u32, u32) {
         if let Some(id) = self.ids.get(&key) {
             return (*id, self.entries[*id as usize].2);
         }
@@ -54,7 +54,7 @@ impl Slots {
         let position = *next;
         *next += 1;
         self.ids.insert(key.clone(), id);
-        self.entries.push((key, upstream, position));
+        self.entries.push((key, upstream.clone(), position));
         (id, position)
     }
 }

@@ -11,11 +11,6 @@ use crate::xds::autoscaler::Autoscaler;
 use crate::xds::snapshot::{Lifecycle, WorkloadId};
 use crate::xds::{Locality, ProxyKind};
 
-/// Kubernetes' own `terminationGracePeriodSeconds`.
-const GRACE_SECONDS: u32 = 30;
-/// Istio's `terminationDrainDuration`.
-const DRAIN: SimDuration = SimDuration::from_secs(5);
-
 /// Places between which something happens, each pair once.
 pub(super) fn areas(events: &[TimedEvent]) -> Vec<(Locality, Locality)> {
     let mut areas = Vec::new();
@@ -381,7 +376,6 @@ impl Builder<'_> {
         let written = workload.map_or(&none, |w| &w.lifecycle);
         let seconds = |n: u32| SimDuration::from_secs(u64::from(n));
         let has_sidecar = workload.is_some_and(|w| w.proxy == ProxyKind::Sidecar);
-        let grace = seconds(written.grace_seconds.unwrap_or(GRACE_SECONDS));
         let replicas = workload.map_or(1, |w| {
             let existing = w.pods.iter().filter(|p| !self.snapshot.pods[**p].spare);
             existing.count()
@@ -397,14 +391,14 @@ impl Builder<'_> {
             unready_after: written
                 .readiness
                 .map(|p| seconds(p.period.saturating_mul(p.failures))),
-            pre_stop: seconds(written.pre_stop_seconds.unwrap_or(0)).min(grace),
+            pre_stop: written.pre_stop(),
             drain: if has_sidecar {
-                written.termination_drain.unwrap_or(DRAIN)
+                written.drain()
             } else {
                 SimDuration::ZERO
             },
             exit_on_zero: has_sidecar && written.exit_on_zero,
-            grace,
+            grace: written.grace(),
             max_surge,
             // Both at zero could never move.
             max_unavailable: max_unavailable.max(u32::from(max_surge == 0)),

@@ -109,17 +109,22 @@ impl Routes {
         id: u32,
         sender: &Sender<'_>,
     ) -> RoutePlan {
-        let name = Upstream::of_service(builder, sender.app, sender.class).name;
+        let upstreams = builder.in_all_versions(|builder| {
+            Some(Upstream::of_service(builder, sender.app, sender.class))
+        });
+        // The name says host and port, which are those of every version.
+        let name = upstreams
+            .iter()
+            .flatten()
+            .next()
+            .map(|u| u.name.to_string());
         let key = SlotKey {
             app: sender.app,
-            cluster: name.to_string(),
+            cluster: name.unwrap_or_default(),
             host: sender.class.url.host.to_string(),
             tcp: false,
             version: 0,
         };
-        let upstreams = builder.in_all_versions(|builder| {
-            Some(Upstream::of_service(builder, sender.app, sender.class))
-        });
         let plan = self.targets(
             builder,
             id,

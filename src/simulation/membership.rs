@@ -11,6 +11,7 @@ use crate::engine::Queue;
 use crate::observe::Stat;
 use crate::observe::record::HappeningKind;
 use crate::units::SimTime;
+use crate::xds::cluster::{service_host, short_host};
 use crate::xds::{LbPolicy, ProxyKind};
 
 /// Keys that are asked for, to see how many go elsewhere.
@@ -215,8 +216,7 @@ impl<T: Trail> World<'_, T> {
         };
         let slot = plan.slots.get(edge.slot as usize);
         let (workload, name) = slot.map_or(("", ""), |s| (s.workload.as_str(), s.cluster.as_str()));
-        let host = name.rsplit('|').next().unwrap_or(name);
-        let host = host.strip_suffix(".svc.cluster.local").unwrap_or(host);
+        let host = short_host(service_host(name));
         let sentence = format!(
             "{:.1} % of the keys of {workload} → {host} go to another pod than before, where {:.1} % would do; the fullest pod has {:.2} times the mean of the keys",
             moved.moved * 100.0,

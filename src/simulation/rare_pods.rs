@@ -5,6 +5,7 @@ use super::event::Event;
 use super::plan::{Plan, RareApp};
 use super::world::{Fate, World};
 use crate::data_plane::Trail;
+use crate::engine::rng::Draws;
 use crate::engine::{Queue, Seed};
 use crate::observe::AppStat;
 use crate::units::{SimDuration, SimTime};
@@ -39,6 +40,14 @@ pub(super) fn rare_pods(plan: &Plan, seed: Seed) -> Vec<RarePod> {
     pods.collect()
 }
 
+impl RareApp {
+    /// Processor time of a request: as the Model has it, else all of its own work.
+    pub(super) fn cpu_time(&self, own: SimDuration, luck: impl FnOnce() -> Draws) -> SimDuration {
+        let per_request = self.cpu.as_ref().and_then(|(sampler, _)| sampler.as_ref());
+        per_request.map_or(own, |sampler| sampler.sample(&mut luck()))
+    }
+}
+
 impl<T: Trail> World<'_, T> {
     /// A request waits.
     #[inline(never)]
@@ -69,10 +78,8 @@ impl<T: Trail> World<'_, T> {
             _ => takes,
         };
         let mut takes = stretched;
-        if let Some((per_request, quota)) = &rare.cpu {
-            let needs = per_request.as_ref().map_or(stretched, |cpu| {
-                cpu.sample(&mut Self::draws(attempt.key, self.keys.cpu))
-            });
+        if let Some((_, quota)) = &rare.cpu {
+            let needs = rare.cpu_time(stretched, || Self::draws(attempt.key, self.keys.cpu));
             let still = pod.cpu.charge(now, needs, *quota);
             if !still.is_zero() {
                 let stats = &mut self.record.apps[attempt.app as usize].rare;

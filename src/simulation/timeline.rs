@@ -218,7 +218,7 @@ impl<T: Trail> World<'_, T> {
         for (index, (at, ..)) in (0..).zip(&timeline.actions) {
             queue.push(*at, Event::new(Kind::TimelineAction, index));
         }
-        self.begin_autoscaling(self.seed, queue);
+        self.begin_autoscaling(queue);
     }
 
     #[cold]
@@ -297,15 +297,11 @@ impl<T: Trail> World<'_, T> {
             generation,
             what,
         } = self.dynamics.steps[index as usize];
-        if let StepKind::Routed(version) = what {
-            self.pod_routed(pod, version);
-            return;
-        }
-        if self.dynamics.pods[pod as usize].generation != generation {
-            return;
-        }
+        let is_stale = self.dynamics.pods[pod as usize].generation != generation;
         match what {
-            StepKind::Routed(_) => {}
+            // Its proxy may live on whatever became of the application.
+            StepKind::Routed(version) => self.pod_routed(pod, version),
+            _ if is_stale => {}
             StepKind::Started => self.pod_started(now, pod, queue),
             StepKind::Listed(listed) => self.list_pod(now, pod, listed, queue),
             StepKind::Told => self.pod_told(now, pod, queue),

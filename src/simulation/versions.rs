@@ -129,7 +129,7 @@ impl Routes {
                 version: first.map_or(version, |first| first as u32),
                 ..key.clone()
             };
-            let (slot, position) = self.slots.slot(key, upstream.clone());
+            let (slot, position) = self.slots.slot(key, upstream);
             self.slots.live.insert((version, slot));
             slots.push((slot, position));
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Context, percent, proxy_of};
-use crate::observe::record::{ClusterRecord, Finding, Severity};
+use crate::observe::record::{ClusterRecord, Finding, Severity, failed};
 
 /// Share of failed calls from which a refused ejection matters.
 const FAILED: f64 = 0.01;
@@ -129,11 +129,8 @@ fn outcome(context: &Context<'_>, cluster: &ClusterRecord) -> (u64, u64) {
     let edges = context.record.edges.iter();
     let own =
         edges.filter(|e| proxy_of(&e.from) == cluster.workload && e.cluster == cluster.cluster);
-    own.fold((0, 0), |(calls, failed), edge| {
-        let bad = edge.statuses.iter();
-        let bad = bad.filter(|(s, _)| *s == "0" || s.starts_with('5'));
-        let bad: u64 = bad.map(|(_, n)| n).sum();
-        (calls + edge.requests, failed + bad)
+    own.fold((0, 0), |(calls, bad), edge| {
+        (calls + edge.requests, bad + failed(&edge.statuses))
     })
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, percent};
-use crate::observe::record::{Finding, Happening, HappeningKind, Severity};
+use crate::observe::record::{Finding, Happening, HappeningKind, Severity, failed};
 use crate::xds::Cluster;
 use crate::xds::endpoint::{LocalityKind, localize};
 
@@ -32,9 +32,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for edge in &record.edges {
         let sum = calls.entry((&edge.from, &edge.cluster)).or_default();
         sum.0 += edge.requests;
-        let bad = edge.statuses.iter();
-        let bad = bad.filter(|(status, _)| *status == "0" || status.starts_with('5'));
-        sum.1 += bad.map(|(_, n)| n).sum::<u64>();
+        sum.1 += failed(&edge.statuses);
     }
     for ((from, name), (all, failed)) in calls {
         let share = failed as f64 / all.max(1) as f64;

@@ -4,7 +4,7 @@
 //! of the proxy one hop before it do (Envoy's filter order, `envoy-runtime.md` §1.1 and §2).
 
 use super::{Context, percent};
-use crate::observe::record::{EdgeRecord, Finding, Severity};
+use crate::observe::record::{EdgeRecord, Finding, Severity, failed, flagged};
 
 /// Share of aborted calls from which it is looked at.
 const SHARE: f64 = 0.01;
@@ -24,17 +24,10 @@ impl Calls {
     fn of<'e>(edges: impl Iterator<Item = &'e EdgeRecord>) -> Self {
         let mut sum = Self::default();
         for edge in edges {
-            let flagged = |wanted: &str| -> u64 {
-                let named = |text: &str| text.split(',').any(|f| f == wanted);
-                let rows = edge.flags.iter().filter(|(text, _)| named(text));
-                rows.map(|(_, n)| n).sum()
-            };
-            let bad = edge.statuses.iter();
-            let bad = bad.filter(|(s, _)| *s == "0" || s.starts_with('5'));
             sum.all += edge.requests;
-            sum.aborted += flagged("FI");
+            sum.aborted += flagged(&edge.flags, "FI");
             sum.tries += edge.attempts;
-            sum.failed += bad.map(|(_, n)| n).sum::<u64>();
+            sum.failed += failed(&edge.statuses);
         }
         sum
     }

@@ -6,7 +6,7 @@
 //! (`istio-config.md` §8.3).
 
 use super::{Context, percent};
-use crate::observe::record::{EdgeRecord, Finding, Happening, Severity};
+use crate::observe::record::{EdgeRecord, Finding, Happening, Severity, flagged};
 use crate::units::Origin;
 use crate::xds::{Action, Snapshot};
 
@@ -21,9 +21,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     for edge in &record.edges {
-        let named = |flags: &str| flags.split(',').any(|flag| flag == "NC");
-        let lost = edge.flags.iter().filter(|(flags, _)| named(flags));
-        let lost: u64 = lost.map(|(_, requests)| requests).sum();
+        let lost = flagged(&edge.flags, "NC");
         if lost > 0 {
             findings.push(finding(context, edge, lost, &changes));
         }

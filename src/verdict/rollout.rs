@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::course::windows;
 use super::{Context, percent};
-use crate::observe::record::{Finding, Severity};
-use crate::units::SimDuration;
+use crate::observe::record::{Finding, Severity, flagged};
 use crate::xds::ProxyKind;
 
 /// Words of the sentences that tell of a rolling update's begin and end.
@@ -102,10 +101,9 @@ impl End {
     fn of(context: &Context<'_>, name: &str) -> Option<Self> {
         let workload = context.workload(name)?;
         let life = &workload.lifecycle;
-        let grace = f64::from(life.grace_seconds.unwrap_or(30));
-        let pre_stop = f64::from(life.pre_stop_seconds.unwrap_or(0)).min(grace);
-        let drain = life.termination_drain.map_or(5.0, SimDuration::as_secs_f64);
-        let rest = grace - pre_stop;
+        let pre_stop = life.pre_stop().as_secs_f64();
+        let drain = life.drain().as_secs_f64();
+        let rest = life.grace().as_secs_f64() - pre_stop;
         let (lasts, which) = match workload.proxy {
             ProxyKind::None => (
                 rest,
@@ -148,17 +146,9 @@ fn causes(flags: &BTreeMap<String, u64>) -> Option<String> {
         ("UO", "limits were full: too few pods were left"),
         ("UT", "timeouts: too few pods were left"),
     ];
-    let count = |flag: &str| -> u64 {
-        let named = |text: &str| text.split(',').any(|f| f == flag);
-        flags
-            .iter()
-            .filter(|(text, _)| named(text))
-            .map(|(_, n)| n)
-            .sum()
-    };
     let mut seen: Vec<(u64, &str)> = WORDS
         .iter()
-        .map(|(flag, words)| (count(flag), *words))
+        .map(|(flag, words)| (flagged(flags, flag), *words))
         .collect();
     seen.retain(|(n, _)| *n > 0);
     seen.sort_by_key(|(n, _)| std::cmp::Reverse(*n));

@@ -75,6 +75,16 @@ impl Cluster {
     }
 }
 
+/// The host in a cluster's name: `reviews.default.svc.cluster.local` in `outbound|9080|v1|reviews.…`.
+pub fn service_host(name: &str) -> &str {
+    name.rsplit('|').next().unwrap_or(name)
+}
+
+/// A host without the domain of the cluster, as people say it: `reviews.default`.
+pub fn short_host(host: &str) -> &str {
+    host.strip_suffix(".svc.cluster.local").unwrap_or(host)
+}
+
 /// How a cluster finds its endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClusterKind {

@@ -138,6 +138,24 @@ pub struct Lifecycle {
     pub max_unavailable: Option<Name>,
 }
 
+impl Lifecycle {
+    /// How long a pod that is told to end has in all: Kubernetes' own 30 s where nobody says.
+    pub fn grace(&self) -> SimDuration {
+        SimDuration::from_secs(u64::from(self.grace_seconds.unwrap_or(30)))
+    }
+
+    /// How long it serves on before its containers are told, within its grace.
+    pub fn pre_stop(&self) -> SimDuration {
+        let written = SimDuration::from_secs(u64::from(self.pre_stop_seconds.unwrap_or(0)));
+        written.min(self.grace())
+    }
+
+    /// How long its sidecar drains then: Istio's own 5 s where nobody says.
+    pub fn drain(&self) -> SimDuration {
+        self.termination_drain.unwrap_or(SimDuration::from_secs(5))
+    }
+}
+
 /// A probe's timing, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
@@ -269,6 +287,14 @@ impl Snapshot {
     pub fn at(&self, version: usize) -> &Self {
         let later = version.checked_sub(1).and_then(|at| self.later.get(at));
         later.map_or(self, |later| &later.tables)
+    }
+
+    /// Changes the tables of the start and all later ones alike.
+    pub fn change_all(&mut self, mut change: impl FnMut(&mut Self)) {
+        change(self);
+        for later in &mut self.later {
+            change(&mut later.tables);
+        }
     }
 
     /// The tables after the last change.

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::program;
+use crate::tank::Tank;
 
 const MESH: &str = "apiVersion: v1
 kind: Namespace
@@ -73,29 +74,17 @@ spec:
 }
 
 /// A folder with a mesh of two versions and the files that events name.
-struct Tank(tempfile::TempDir);
-
-impl Tank {
-    fn new(mesh: &str, files: &[(&str, String)], events: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        let write = |name: &str, text: &str| {
-            fs::write(dir.path().join(name), text).expect("written");
-        };
-        let both = [
-            MESH.to_owned(),
-            deployment("web", "web", "v1", 3, "web"),
-            deployment("other", "other", "v1", 2, "other"),
-            mesh.to_owned(),
-        ];
-        write("mesh.yaml", &both.concat());
-        for (name, text) in files {
-            write(name, text);
-        }
-        // The folder itself is named: what is applied later lies in it and is not there before.
-        write(
-            "scenario.yaml",
-            &format!(
-                "apiVersion: towtank/v1alpha1
+fn tank_of(mesh: &str, files: &[(&str, String)], events: &str) -> Tank {
+    let both = [
+        MESH.to_owned(),
+        deployment("web", "web", "v1", 3, "web"),
+        deployment("other", "other", "v1", 2, "other"),
+        mesh.to_owned(),
+    ]
+    .concat();
+    // The folder itself is named: what is applied later lies in it and is not there before.
+    let scenario = format!(
+        "apiVersion: towtank/v1alpha1
 kind: Model
 metadata: {{name: m}}
 spec: {{defaults: {{serviceTime: 5ms, startup: 1s}}}}
@@ -111,21 +100,10 @@ spec:
   - {{name: other, from: shop/web, url: 'http://other:8080/', rate: 200/s, arrivals: constant}}
   events:
 {events}"
-            ),
-        );
-        Self(dir)
-    }
-
-    fn path(&self) -> String {
-        self.0.path().join("scenario.yaml").display().to_string()
-    }
-
-    fn run(&self, more: &[&str]) -> Value {
-        let path = self.path();
-        let mut args = vec!["run", path.as_str()];
-        args.extend(more);
-        program::json(&args)
-    }
+    );
+    let own = [("mesh.yaml", both.as_str()), ("scenario.yaml", &scenario)];
+    let more = files.iter().map(|(name, text)| (*name, text.as_str()));
+    Tank::of(&own.into_iter().chain(more).collect::<Vec<_>>())
 }
 
 fn versions(replicas: u32) -> String {
@@ -156,7 +134,7 @@ fn a_route_that_comes_before_its_subset_finds_no_cluster() {
         ("dr.yaml", rule(&["v1", "v2"], "")),
     ];
     let events = "  - {at: 5s, apply: vs.yaml}\n  - {at: 8s, apply: dr.yaml}\n";
-    let run = Tank::new(&mesh, &files, events).run(&[]);
+    let run = tank_of(&mesh, &files, events).run(&[]);
     // Half of what is sent in three seconds; each proxy is as late with the one as with the other.
     let lost = with_flag(&run, "NC");
     assert!((550..=650).contains(&lost), "{lost}");
@@ -181,7 +159,7 @@ fn both_in_one_push_lose_nothing() {
         "  - {at: 5s, apply: vs.yaml}\n  - {at: 5050ms, apply: dr.yaml}\n",
         "  - {at: 5s, apply: dr.yaml}\n  - {at: 8s, apply: vs.yaml}\n",
     ] {
-        let run = Tank::new(&mesh, &files, events).run(&[]);
+        let run = tank_of(&mesh, &files, events).run(&[]);
         assert_eq!(with_flag(&run, "NC"), 0, "{events}");
         assert!(served(&run, "shop/api-v2") > 2_000, "{events}");
     }
@@ -191,7 +169,7 @@ fn both_in_one_push_lose_nothing() {
 fn a_subset_that_goes_first_is_missed_to_the_end() {
     let mesh = versions(2) + &rule(&["v1", "v2"], "") + &routes(&["v1", "v2"]);
     let files = [("dr.yaml", rule(&["v1"], ""))];
-    let run = Tank::new(&mesh, &files, "  - {at: 10s, apply: dr.yaml}\n").run(&[]);
+    let run = tank_of(&mesh, &files, "  - {at: 10s, apply: dr.yaml}\n").run(&[]);
     let lost = with_flag(&run, "NC");
     assert!((1_850..=2_050).contains(&lost), "{lost}");
     let what = run["findings"][0]["what"].as_str().expect("words");
@@ -202,8 +180,8 @@ fn a_subset_that_goes_first_is_missed_to_the_end() {
 fn proxies_change_over_apart() {
     let mesh = versions(2) + &rule(&["v1", "v2"], "") + &routes(&["v1"]);
     let files = [("vs.yaml", routes(&["v2"]))];
-    let tank = Tank::new(&mesh, &files, "  - {at: 10s, apply: vs.yaml}\n");
-    let out = tank.0.path().join("out").display().to_string();
+    let tank = tank_of(&mesh, &files, "  - {at: 10s, apply: vs.yaml}\n");
+    let out = tank.folder().join("out").display().to_string();
     program::text(&["run", &tank.path(), "--out-dir", &out]);
     let csv = fs::read_to_string(format!("{out}/requests.csv")).expect("requests");
     let mut rows = csv.lines();
@@ -235,7 +213,7 @@ fn proxies_change_over_apart() {
 fn what_is_not_touched_keeps_its_connections() {
     let mesh = versions(2) + &rule(&["v1"], "") + &routes(&["v1"]);
     let made = |files: &[(&str, String)], cluster: &str| {
-        let run = Tank::new(&mesh, files, "  - {at: 10s, apply: new.yaml}\n").run(&[]);
+        let run = tank_of(&mesh, files, "  - {at: 10s, apply: new.yaml}\n").run(&[]);
         program::stat(&run, cluster, "upstream_cx_total")
     };
     let v1 = "outbound|8080|v1|api.shop.svc.cluster.local";
@@ -265,7 +243,7 @@ fn an_applied_deployment_starts_and_a_deleted_one_goes() {
     let mesh = deployment("api-v1", "api", "v1", 2, "api:1");
     let files = [("v2.yaml", v2)];
     let events = "  - {at: 5s, apply: v2.yaml}\n  - {at: 12s, delete: v2.yaml}\n";
-    let run = Tank::new(&mesh, &files, events).run(&[]);
+    let run = tank_of(&mesh, &files, events).run(&[]);
     let pods = program::per_pod(&run, "shop/api-v2");
     assert_eq!(pods.len(), 4);
     // Four of six pods for six seconds: they start within one, and leave at once.
@@ -277,12 +255,12 @@ fn an_applied_deployment_starts_and_a_deleted_one_goes() {
 fn another_pod_template_is_a_rollout_and_another_number_a_scaling() {
     let mesh = versions(2);
     let more = [("new.yaml", deployment("api-v2", "api", "v2", 5, "api:2"))];
-    let run = Tank::new(&mesh, &more, "  - {at: 5s, apply: new.yaml}\n").run(&[]);
+    let run = tank_of(&mesh, &more, "  - {at: 5s, apply: new.yaml}\n").run(&[]);
     let pods = program::per_pod(&run, "shop/api-v2");
     assert_eq!(pods.len(), 5);
     assert!(pods.iter().all(|n| *n > 500), "{pods:?}");
     let image = [("new.yaml", deployment("api-v2", "api", "v2", 2, "api:3"))];
-    let run = Tank::new(&mesh, &image, "  - {at: 5s, apply: new.yaml}\n").run(&[]);
+    let run = tank_of(&mesh, &image, "  - {at: 5s, apply: new.yaml}\n").run(&[]);
     let told = run["happenings"].to_string();
     assert!(told.contains("every pod of shop/api-v2 is new"), "{told}");
 }
@@ -295,7 +273,7 @@ fn the_same_bytes_on_any_number_of_threads() {
         ("dr.yaml", rule(&["v1", "v2"], "")),
     ];
     let events = "  - {at: 5s, apply: vs.yaml}\n  - {at: 8s, apply: dr.yaml}\n";
-    let tank = Tank::new(&mesh, &files, events);
+    let tank = tank_of(&mesh, &files, events);
     let one = tank.run(&["--replications", "4", "--threads", "1"]);
     let two = tank.run(&["--replications", "4", "--threads", "2"]);
     assert_eq!(one["digest"], two["digest"]);
@@ -314,14 +292,14 @@ spec:
     route: [{destination: {host: api}}]
 ";
     let files = [("bad.yaml", bad.to_owned())];
-    let tank = Tank::new(&mesh, &files, "  - {at: 5s, apply: bad.yaml}\n");
+    let tank = tank_of(&mesh, &files, "  - {at: 5s, apply: bad.yaml}\n");
     let said = program::fails(&["run", &tank.path()], 1);
     assert!(said.contains("bad.yaml:7"), "{said}");
     assert!(said.contains("timeout: soon"), "an excerpt: {said}");
-    let tank = Tank::new(&mesh, &[], "  - {at: 5s, apply: missing.yaml}\n");
+    let tank = tank_of(&mesh, &[], "  - {at: 5s, apply: missing.yaml}\n");
     let said = program::fails(&["run", &tank.path()], 1);
     assert!(said.contains("cannot read `missing.yaml`"), "{said}");
-    let tank = Tank::new(&mesh, &files, "  - {at: 5s, for: 1s, delete: bad.yaml}\n");
+    let tank = tank_of(&mesh, &files, "  - {at: 5s, for: 1s, delete: bad.yaml}\n");
     let said = program::fails(&["run", &tank.path()], 1);
     assert!(said.contains("`delete` has no end of its own"), "{said}");
 }

@@ -1,45 +1,26 @@
 //! What happens to the mesh during a run: failures, restarts, slow pods, cut ways, scaling, and how
 //! proxies learn of it.
 
-use std::fs;
-
 use serde_json::Value;
 
 use crate::program;
+use crate::tank::Tank;
 
 const MESH: &str = include_str!("events/mesh.yaml");
 
 /// A folder with the mesh and a scenario made of these lines below `spec`.
-struct Tank(tempfile::TempDir);
-
-impl Tank {
-    fn new(model: &str, scenario: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        let own = |kind: &str, spec: &str| {
-            format!(
-                "apiVersion: towtank/v1alpha1\nkind: {kind}\nmetadata: {{name: t}}\nspec:\n{spec}\n"
-            )
-        };
-        fs::write(dir.path().join("mesh.yaml"), MESH).expect("written");
-        let text = format!(
-            "{}---\n{}",
-            own("Model", model),
-            own("Scenario", &format!("  manifests: [mesh.yaml]\n{scenario}"))
-        );
-        fs::write(dir.path().join("scenario.yaml"), text).expect("written");
-        Self(dir)
-    }
-
-    fn path(&self) -> String {
-        self.0.path().join("scenario.yaml").display().to_string()
-    }
-
-    fn run(&self, more: &[&str]) -> Value {
-        let path = self.path();
-        let mut args = vec!["run", path.as_str()];
-        args.extend(more);
-        program::json(&args)
-    }
+fn tank_of(model: &str, scenario: &str) -> Tank {
+    let own = |kind: &str, spec: &str| {
+        format!(
+            "apiVersion: towtank/v1alpha1\nkind: {kind}\nmetadata: {{name: t}}\nspec:\n{spec}\n"
+        )
+    };
+    let text = format!(
+        "{}---\n{}",
+        own("Model", model),
+        own("Scenario", &format!("  manifests: [mesh.yaml]\n{scenario}"))
+    );
+    Tank::of(&[("mesh.yaml", MESH), ("scenario.yaml", &text)])
 }
 
 const MODEL: &str = "  defaults: {serviceTime: 5ms, concurrency: 16, startup: 2s}
@@ -98,7 +79,7 @@ fn every_request_of_a_disturbed_run_is_accounted_for() {
   - {at: 24s, rollout: {workload: shop/api}}
   - {at: 30s, scale: {workload: shop/api, replicas: 6}}
   - {at: 34s, scale: {workload: shop/api, replicas: 1}}";
-    let tank = Tank::new(MODEL, &format!("{LOAD}\n{events}"));
+    let tank = tank_of(MODEL, &format!("{LOAD}\n{events}"));
     let run = tank.run(&["--replications", "3"]);
     let client = &run["clients"][0];
     assert_eq!(started(&run), 3 * 400 * 40 - 3, "constant arrivals");
@@ -113,7 +94,7 @@ fn a_killed_pod_leaves_every_proxy_within_a_push() {
     let events = "  duration: 20s
   events:
   - {at: 5s, fail: {workload: shop/api, pods: 1}, for: 5s}";
-    let run = Tank::new(MODEL, &format!("{LOAD}\n{events}")).run(&[]);
+    let run = tank_of(MODEL, &format!("{LOAD}\n{events}")).run(&[]);
     let gone = told(&run, "without api-0");
     // 50 ms to istiod, 100 ms of quiet, up to 100 ms to the proxies.
     assert!((5.16..=5.26).contains(&gone), "{gone}");
@@ -131,7 +112,7 @@ fn packets_that_vanish_cost_the_connect_timeout_until_the_machine_is_missed() {
     let events = "  duration: 30s
   events:
   - {at: 5s, fail: {zone: eu/b, noticed: 10s}}";
-    let run = Tank::new(MODEL, &format!("{LOAD}\n{events}")).run(&[]);
+    let run = tank_of(MODEL, &format!("{LOAD}\n{events}")).run(&[]);
     assert!(failed_between(&run, 6.0, 14.0) > 0.05);
     assert!(
         failed_between(&run, 19.0, 30.0) < 0.001,
@@ -151,7 +132,7 @@ fn a_hanging_pod_answers_late_when_it_goes_on() {
     let events = "  duration: 10s
   events:
   - {at: 4s, fail: {workload: shop/api, pods: 1, how: hang}, for: 2s}";
-    let run = Tank::new(MODEL, &format!("{load}\n{events}")).run(&[]);
+    let run = tank_of(MODEL, &format!("{load}\n{events}")).run(&[]);
     assert_eq!(failed(&run), 0);
     let max = run["clients"][0]["latencyMs"]["max"]
         .as_f64()
@@ -164,7 +145,7 @@ fn slow_pods_take_so_many_times_longer_for_so_long() {
     let events = "  duration: 30s
   events:
   - {at: 10s, slow: {workload: shop/api, factor: 4, add: 10ms}, for: 10s}";
-    let run = Tank::new(MODEL, &format!("{LOAD}\n{events}")).run(&[]);
+    let run = tank_of(MODEL, &format!("{LOAD}\n{events}")).run(&[]);
     let p50 = |at: f64| {
         let points = run["series"]["points"].as_array().expect("points");
         let point = points.iter().find(|p| p["atSeconds"].as_f64() == Some(at));
@@ -183,7 +164,7 @@ fn errors_of_an_event_are_the_share_that_was_asked_for() {
     let events = "  duration: 40s
   events:
   - {at: 10s, errors: {workload: shop/api, status: 500, rate: 25%}, for: 20s}";
-    let run = Tank::new(MODEL, &format!("{LOAD}\n{events}")).run(&[]);
+    let run = tank_of(MODEL, &format!("{LOAD}\n{events}")).run(&[]);
     // 8,000 requests: three standard deviations are 1.5 %.
     let share = failed_between(&run, 11.0, 29.0);
     assert!((0.235..0.265).contains(&share), "{share}");
@@ -200,7 +181,7 @@ fn a_pod_with_a_quarter_of_its_slots_queues_and_recovers() {
     let events = "  duration: 30s
   events:
   - {at: 10s, capacity: {workload: shop/api, share: 25%}, for: 2s}";
-    let run = Tank::new(model, &format!("{load}\n{events}")).run(&[]);
+    let run = tank_of(model, &format!("{load}\n{events}")).run(&[]);
     let most = run["workloads"].as_array().expect("workloads");
     let api = most.iter().find(|w| w["name"] == "shop/api").expect("api");
     // 2 s × 500/s are left over, a third at each pod.
@@ -216,7 +197,7 @@ fn a_cut_way_is_found_again_when_it_is_mended() {
     let events = "  duration: 20s
   events:
   - {at: 5s, partition: {between: [eu/a, eu/b]}, for: 1s}";
-    let run = Tank::new(MODEL, &format!("{load}\n{events}")).run(&[]);
+    let run = tank_of(MODEL, &format!("{load}\n{events}")).run(&[]);
     let max = run["clients"][0]["latencyMs"]["max"]
         .as_f64()
         .unwrap_or(0.0);
@@ -232,7 +213,7 @@ fn a_longer_way_is_longer_by_what_was_asked_for_and_only_there() {
     let delay = "  duration: 20s
   events:
   - {at: 1s, delay: {between: [eu/a, eu/b], by: 50ms}}";
-    let run = Tank::new(MODEL, &format!("{load}\n{delay}")).run(&[]);
+    let run = tank_of(MODEL, &format!("{load}\n{delay}")).run(&[]);
     let latency = &run["clients"][0]["latencyMs"];
     let (p50, p99) = (latency["p50"].as_f64(), latency["p99"].as_f64());
     assert!(
@@ -250,7 +231,7 @@ fn a_rolling_update_loses_nothing_with_a_pre_stop_and_something_without() {
     let run = |which: &str| {
         let load = LOAD.replace("http://api:", &format!("http://{which}:"));
         let events = events.replace("WHICH", which);
-        Tank::new(MODEL, &format!("{load}\n{events}")).run(&[])
+        tank_of(MODEL, &format!("{load}\n{events}")).run(&[])
     };
     let gentle = run("api");
     assert_eq!(failed(&gentle), 0, "preStop outlasts the push");
@@ -289,7 +270,7 @@ fn a_pod_that_joins_is_warmed_up_where_that_is_configured() {
     let share = |which: &str| {
         let load = LOAD.replace("http://api:", &format!("http://{which}:"));
         let events = events.replace("WHICH", which);
-        let run = Tank::new(MODEL, &format!("{load}\n{events}")).run(&[]);
+        let run = tank_of(MODEL, &format!("{load}\n{events}")).run(&[]);
         let pods = program::per_pod(&run, &format!("shop/{which}"));
         assert_eq!(pods.len(), 4, "{pods:?}");
         pods[3] as f64 / (pods[0] as f64)
@@ -311,7 +292,7 @@ fn names_that_nothing_has_are_answered_with_the_nearest() {
   - {at: 4s, fail: {node: nodea}}
   - {at: 5s, partition: {between: [eu, us]}}
   - {at: 6s, scale: {workload: shop/wep, replicas: 3}}";
-    let output = Tank::new(MODEL, &format!("{LOAD}\n{events}"));
+    let output = tank_of(MODEL, &format!("{LOAD}\n{events}"));
     let output = program::run(&["run", &output.path()]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -339,7 +320,7 @@ fn an_event_that_says_too_much_or_too_little_is_refused_with_its_line() {
   - {at: 1s, fail: {workload: shop/api, zone: eu/a}}
   - {at: 1s, rollout: {workload: shop/api}, for: 3s}
   - {at: 1s, fial: {workload: shop/api}}";
-    let output = Tank::new(MODEL, &format!("{LOAD}\n{events}"));
+    let output = tank_of(MODEL, &format!("{LOAD}\n{events}"));
     let output = program::run(&["run", &output.path()]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

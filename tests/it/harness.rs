@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use towtank::config::load::{Change, LoadOptions, after, load, parse};
-use towtank::config::scenario::{EventKind, Model, Scenario, decode_model, decode_scenario};
+use towtank::config::load::{LoadOptions, after, load, parse};
+use towtank::config::scenario::{Model, Scenario, decode_model, decode_scenario};
 use towtank::control_plane::compile_all;
 use towtank::experiment::replicate;
 use towtank::manifest::Source;
@@ -64,13 +64,8 @@ impl Case {
         let object = loaded.scenarios.first().expect("a scenario");
         let (scenario, found) = decode_scenario(object, id(object), files);
         problems.extend(found);
-        let changes: Vec<Change<'_>> = (scenario.events.iter())
-            .filter_map(|event| {
-                let is_deletion = matches!(event.what, EventKind::Delete { .. });
-                let files = event.what.files()?;
-                Some(Change { files, is_deletion })
-            })
-            .collect();
+        let events = scenario.events.iter();
+        let changes: Vec<_> = events.filter_map(|event| event.what.change()).collect();
         let options = LoadOptions::default();
         let (later, found) = after(&parsed, sources, &options, &loaded.config, &changes);
         problems.extend(found);

@@ -68,6 +68,7 @@ mod simulation_retries;
 mod stories;
 mod sweeps;
 mod sweeps_results;
+mod tank;
 mod theory_queues;
 mod theory_support;
 mod theory_tandem3;

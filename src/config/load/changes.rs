@@ -129,10 +129,7 @@ fn own_kind(object: &Object) -> Option<Diagnostic> {
 
 /// Pods each workload wants, by `namespace/name`.
 pub(crate) fn wanted(config: &MeshConfig) -> BTreeMap<String, u32> {
-    let name = |owner: &crate::config::k8s::PodTemplateOwner| {
-        format!("{}/{}", owner.meta.namespace, owner.meta.name)
-    };
     (config.workloads.iter())
-        .map(|owner| (name(owner), config.replicas(owner)))
+        .map(|owner| (owner.meta.full_name(), config.replicas(owner)))
         .collect()
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::model::AppError;
 use crate::config::MeshConfig;
+use crate::config::load::Change;
 use crate::engine::Distribution;
 use crate::manifest::Source;
 use crate::units::{Fraction, Origin, SimDuration};
@@ -100,12 +101,14 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// The texts of a change of configuration; `None` for everything else.
-    pub fn files(&self) -> Option<&[Source]> {
-        match self {
-            Self::Apply { files } | Self::Delete { files } => Some(files),
-            _ => None,
-        }
+    /// The change of configuration that this is; `None` for everything else.
+    pub fn change(&self) -> Option<Change<'_>> {
+        let (files, is_deletion) = match self {
+            Self::Apply { files } => (files, false),
+            Self::Delete { files } => (files, true),
+            _ => return None,
+        };
+        Some(Change { files, is_deletion })
     }
 }
 
@@ -263,7 +266,7 @@ fn listed(files: &[Source]) -> String {
 pub fn spare_pods(events: &[TimedEvent], config: &MeshConfig) -> BTreeMap<Name, u32> {
     let mut spare = BTreeMap::new();
     for owner in &config.workloads {
-        let name = format!("{}/{}", owner.meta.namespace, owner.meta.name);
+        let name = owner.meta.full_name();
         let existing = config.replicas(owner);
         let (mut most, mut rolls) = (existing, false);
         for event in events {

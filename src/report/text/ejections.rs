@@ -5,6 +5,7 @@ use crate::observe::record::{EjectionRecord, Record};
 use crate::report::format::{count, duration, plural, wrap};
 use crate::report::table::{Align, PAGE, Table};
 use crate::units::SimTime;
+use crate::xds::cluster::{service_host, short_host};
 
 /// Rows of one caller and cluster.
 const ROWS_MAX: usize = 12;
@@ -38,8 +39,7 @@ fn groups(all: &[EjectionRecord]) -> Vec<Vec<&EjectionRecord>> {
 }
 
 fn table(out: &mut String, group: &[&EjectionRecord]) {
-    let host = group[0].cluster.rsplit('|').next().unwrap_or_default();
-    let host = host.strip_suffix(".svc.cluster.local").unwrap_or(host);
+    let host = short_host(service_host(&group[0].cluster));
     let title = format!("{} → {host}: {}", group[0].workload, summary(group));
     out.push_str(&wrap(&title, "  ", 4, PAGE));
     let mut table = Table::new(&[

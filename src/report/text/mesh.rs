@@ -6,6 +6,7 @@ use crate::observe::record::{ClusterRecord, EdgeRecord, EndpointRecord, Record};
 use crate::report::csv::errors;
 use crate::report::format::{count, digits, duration, percent, plural, share, wrap};
 use crate::report::table::{Align, PAGE, Table, shorten};
+use crate::xds::cluster::short_host;
 
 /// More rows of one kind than this are summed up instead of listed.
 const ROWS_MAX: usize = 60;
@@ -97,10 +98,6 @@ fn target(edge: &EdgeRecord) -> String {
             format!("{host} → {to}")
         }
     }
-}
-
-fn short_host(host: &str) -> &str {
-    host.strip_suffix(".svc.cluster.local").unwrap_or(host)
 }
 
 /// Statistics worth a word, in the order in which they are told: name, one, many.
