@@ -3,6 +3,8 @@
 //! Candidates are tried from small to large on the first replication's luck; the first under which
 //! the finding is gone is told, with what it changes. Nothing is promised that was not run.
 
+mod waiting;
+
 use super::replicate;
 use crate::config::scenario::{Model, Scenario, TimedEvent};
 use crate::observe::Record;
@@ -15,13 +17,16 @@ use crate::xds::route::Action;
 use crate::xds::{LbPolicy, Snapshot};
 
 /// Findings that a change of retries, queues or order may remove.
-const CODES: [&str; 5] = [
+const CODES: [&str; 6] = [
+    "TT-CASCADE",
     "TT-COLD-PODS",
     "TT-METASTABLE",
     "TT-RETRY-STORM",
     "TT-COLLAPSE",
     "TT-NC-WINDOW",
 ];
+/// Of those, the ones that have changes of their own.
+const OWN: [&str; 3] = ["TT-CASCADE", "TT-COLD-PODS", "TT-NC-WINDOW"];
 /// Tries per request from which an edge's retries are looked at.
 const AMPLIFIED: f64 = 1.2;
 /// Envoy's own retry budget: a fifth of the active requests, three at least.
@@ -65,7 +70,10 @@ pub fn add(
     if asked().any(|code| code == "TT-COLD-PODS") {
         all.extend(slow_starts(snapshot, model));
     }
-    if asked().any(|code| !["TT-NC-WINDOW", "TT-COLD-PODS"].contains(&code)) {
+    if asked().any(|code| code == "TT-CASCADE") {
+        all.extend(waiting::candidates(record, snapshot, model));
+    }
+    if asked().any(|code| !OWN.contains(&code)) {
         all.extend(candidates(record, snapshot, model));
     }
     for candidate in all {
@@ -92,10 +100,13 @@ pub fn add(
         tried.push(candidate.what.clone());
         open.retain(|at| {
             let finding = &record.findings[*at];
-            if findings.iter().any(|f| is_same(f, finding)) || is_as_slow(record, &other, finding) {
+            if findings.iter().any(|f| is_same(f, finding))
+                || is_as_slow(record, &other, finding)
+                || is_no_relief(record, &other, finding)
+            {
                 return true;
             }
-            let sentence = told(&candidate.what, &other, finding.code);
+            let sentence = told(&candidate.what, record, &other, finding.code);
             record.findings[*at].counterfactual = Some(sentence);
             false
         });
@@ -130,15 +141,31 @@ fn is_as_slow(record: &Record, other: &Record, finding: &Finding) -> bool {
     finding.code == "TT-COLD-PODS" && after > QUICKER * before
 }
 
+/// Who refuses everybody is never full: a cascade that is gone has to leave fewer requests failing.
+fn is_no_relief(record: &Record, other: &Record, finding: &Finding) -> bool {
+    finding.code == "TT-CASCADE" && failing(other) >= failing(record)
+}
+
+/// Share of requests that fail.
+fn failing(record: &Record) -> f64 {
+    let all: u64 = record.clients.iter().map(|c| c.requests).sum();
+    let failed: u64 = record.clients.iter().map(|c| failed(&c.statuses)).sum();
+    failed as f64 / all.max(1) as f64
+}
+
 /// What a run under the change looks like.
-fn told(what: &str, other: &Record, code: &str) -> String {
-    let all: u64 = other.clients.iter().map(|c| c.requests).sum();
-    let failed: u64 = other.clients.iter().map(|c| failed(&c.statuses)).sum();
+fn told(what: &str, record: &Record, other: &Record, code: &str) -> String {
     let worst = (other.edges.iter())
         .filter(|e| e.requests >= 100)
         .map(amplification)
         .fold(1.0, f64::max);
-    let share = 100.0 * failed as f64 / all.max(1) as f64;
+    let share = 100.0 * failing(other);
+    if code == "TT-CASCADE" {
+        return format!(
+            "simulated with {what}: nobody else fills up, {share:.2} % of requests fail ({:.2} % without it)",
+            100.0 * failing(record)
+        );
+    }
     let recovery = match verdict::recovered_after(other) {
         Some(seconds) if code == "TT-METASTABLE" => {
             format!("the load recovers {seconds:.1} s after the trigger, ")

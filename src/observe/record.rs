@@ -52,6 +52,9 @@ pub struct Record {
     pub series: Series,
     /// The same of every replication, where there are several (of the first thousand).
     pub all_series: Vec<Series>,
+    /// What each workload did as a server, in name order; windows as those of `series`, up to the
+    /// last that was over while load was offered (replication 0).
+    pub courses: Vec<WorkloadCourse>,
     /// What the run means, the gravest first; filled in by whoever judges it.
     pub findings: Vec<Finding>,
     /// What happened to the mesh (replication 0), in the order of time.
@@ -288,6 +291,36 @@ pub struct Series {
     pub window: SimDuration,
     /// Windows, in (start, client) order; replication 0 only.
     pub points: Vec<SeriesPoint>,
+}
+
+/// The course of a workload as a server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkloadCourse {
+    /// `namespace/name`.
+    pub name: String,
+    /// In the order of time.
+    pub windows: Vec<WorkloadWindow>,
+}
+
+/// One window of it, all pods together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WorkloadWindow {
+    /// Start of the window.
+    pub at: SimTime,
+    /// Requests that pods which serve take at once, as at its end; `None`: no limit.
+    pub places: Option<u64>,
+    /// Requests in service, on average.
+    pub busy: f64,
+    /// Requests that wait for a place, on average.
+    pub waiting: f64,
+    /// Requests taken (served or queued) in it.
+    pub requests: u64,
+    /// Requests refused in it because the queue was full.
+    pub rejected: u64,
+    /// Requests that left their place in it.
+    pub answered: u64,
+    /// Of those, with 5xx or without an answer.
+    pub errors: u64,
 }
 
 /// Something that happened to the mesh.

@@ -6,6 +6,7 @@
 //! | `clients.csv` | load | `client`, `from`, `url`, `started`, `requests`, `errors`, `in_flight`, `requests_per_s`, `error_share` (0–1), `attempts_per_request`, `p50_ms` … `mean_ms`, then half widths of 95 % confidence intervals over replications: `requests_per_s_ci95`, `error_share_ci95`, `attempts_per_request_ci95`, `p50_ms_ci95` … `p999_ms_ci95`, `mean_ms_ci95` |
 //! | `edges.csv` | caller and called | `from`, `service`, `cluster`, `to`, `requests`, `errors`, `attempts`, `p50_ms` … `mean_ms` |
 //! | `workloads.csv` | workload as a server | `workload`, `pods`, `requests`, `rejected`, `errors`, `utilisation` (0–1), `busy_mean`, `queue_mean`, `queue_max`, `queue_p99_ms`, `p50_ms` … `mean_ms` |
+//! | `workload-series.csv` | window and workload as a server (replication 0) | `at_s`, `workload`, `places` (empty: no limit), `busy_mean`, `queue_mean`, `requests`, `rejected`, `answered`, `errors` |
 //! | `applications.csv` | workload and what few applications do (`cache_hits`, `queue_drops`, …) | `workload`, `count`, `value` |
 //! | `clusters.csv` | client workload, cluster and stat | `workload`, `cluster`, `stat`, `value` |
 //! | `endpoints.csv` | pod | `workload`, `pod`, `locality`, `requests`, `ejections` |
@@ -44,6 +45,7 @@ pub fn files(record: &Record) -> Vec<(&'static str, String)> {
         ("clients.csv", clients(record)),
         ("edges.csv", edges(record)),
         ("workloads.csv", workloads(record)),
+        ("workload-series.csv", workload_series(record)),
         ("applications.csv", applications(record)),
         ("clusters.csv", clusters(record)),
         ("endpoints.csv", endpoints(record)),
@@ -205,6 +207,36 @@ fn workloads(record: &Record) -> String {
         row
     });
     write(heading.into_iter().chain(LATENCY), rows)
+}
+
+fn workload_series(record: &Record) -> String {
+    let heading = [
+        "at_s",
+        "workload",
+        "places",
+        "busy_mean",
+        "queue_mean",
+        "requests",
+        "rejected",
+        "answered",
+        "errors",
+    ];
+    let rows = record.courses.iter().flat_map(|course| {
+        course.windows.iter().map(|w| {
+            vec![
+                w.at.as_secs_f64().to_string(),
+                course.name.clone(),
+                w.places.map(|n| n.to_string()).unwrap_or_default(),
+                w.busy.to_string(),
+                w.waiting.to_string(),
+                w.requests.to_string(),
+                w.rejected.to_string(),
+                w.answered.to_string(),
+                w.errors.to_string(),
+            ]
+        })
+    });
+    write(heading.into_iter(), rows)
 }
 
 fn applications(record: &Record) -> String {

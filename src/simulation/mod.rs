@@ -31,6 +31,7 @@ mod hedging;
 mod inbound_retry;
 mod lifecycle;
 mod membership;
+mod occupancy;
 mod outcome;
 mod plan;
 mod proxy_view;

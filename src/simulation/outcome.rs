@@ -9,7 +9,7 @@ use crate::data_plane::Trail;
 use crate::http::grpc;
 use crate::observe::record::{
     ClientRecord, EjectionRecord, Ended, Happening, HappeningKind, Headline, Record, RequestRecord,
-    Series, SeriesPoint,
+    Series, SeriesPoint, WorkloadCourse,
 };
 use crate::observe::recorder::{Recorder, RootEnd};
 use crate::units::hash::Digest;
@@ -28,6 +28,7 @@ pub struct Outcome {
     /// Per app: pod-nanoseconds that its pods served; empty where none came or went.
     served: Vec<u128>,
     told: Vec<(SimTime, HappeningKind, String)>,
+    courses: Vec<WorkloadCourse>,
     counted: SimDuration,
     ended: Ended,
     ended_at: SimTime,
@@ -101,6 +102,7 @@ impl Outcome {
             replication: world.seed.replication_number(),
             occupation: world.occupation,
             served: world.served,
+            courses: world.occupancy.named(world.plan),
             told: world.dynamics.told,
             counted,
             ended,
@@ -173,6 +175,7 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
         } else {
             Vec::new()
         },
+        courses: first.map(|o| o.courses.clone()).unwrap_or_default(),
         happenings: first.map(happenings).unwrap_or_default(),
         ejections: first.map(|o| ejections(plan, o)).unwrap_or_default(),
         assumed: plan.assumed.clone(),

@@ -119,9 +119,14 @@ fn advance<T: Trail>(
     let mut at = queue.now();
     loop {
         at = at.after(slice).min(until);
-        let stop = run_until(world, queue, at, &|_| {
-            !control.interrupted.load(Ordering::Relaxed)
-        });
+        let keep_going = |_| !control.interrupted.load(Ordering::Relaxed);
+        // Windows of the courses end between two events, and end nothing else.
+        while let Some(next) = world.occupancy.next.filter(|next| *next <= at)
+            && run_until(world, queue, next, &keep_going) == Stop::TimeReached
+        {
+            world.close_courses(next);
+        }
+        let stop = run_until(world, queue, at, &keep_going);
         if let Some(progress) = control.progress {
             progress(at.as_secs_f64() / until.as_secs_f64());
         }

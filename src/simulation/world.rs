@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::event::{Event, Kind};
 use super::filters::FilterStates;
 use super::health::Checked;
+use super::occupancy::Occupancy;
 use super::plan::{NIL, Plan};
 use super::rare_pods::rare_pods;
 pub(super) use super::records::{
@@ -78,6 +79,7 @@ pub(super) struct World<'p, T: Trail> {
     pub(super) occupation: Vec<(u128, u128, u64)>,
     /// Per app: time its pods served, where pods come and go.
     pub(super) served: Vec<u128>,
+    pub(super) occupancy: Occupancy,
 }
 
 /// A client loop takes a moment between an answer and its next request.
@@ -158,7 +160,11 @@ impl<'p, T: Trail> World<'p, T> {
             closed_at: SimTime::ZERO,
             occupation: Vec::new(),
             served: Vec::new(),
+            occupancy: Occupancy::default(),
         };
+        if seed.replication_number() == 0 {
+            world.begin_courses();
+        }
         world.record.proxies = vec![ProxyStats::default(); plan.filters.scopes.len()];
         if !world.counting {
             queue.push(counting_from, Event::new(Kind::WarmUpOver, 0));

@@ -5,6 +5,7 @@
 //! to what, and what to try; where one line of the manifests is responsible it is named.
 
 mod breaker;
+mod cascade;
 mod cold;
 mod collapse;
 mod course;
@@ -27,6 +28,7 @@ use crate::xds::route::{Forward, RetryPolicy};
 use crate::xds::snapshot::Workload;
 use crate::xds::{Action, Cluster, ProxyTables, Route, Snapshot};
 
+pub use cascade::{Cascade, cascade};
 pub use cold::worst_after_start;
 pub use collapse::Hazard;
 pub use recovery::recovered_after;
@@ -34,6 +36,7 @@ pub use recovery::recovered_after;
 /// Every code that a finding may have.
 pub const CODES: &[&str] = &[
     "TT-BREAKER-OPEN",
+    "TT-CASCADE",
     "TT-COLD-PODS",
     "TT-COLLAPSE",
     "TT-EJECTION-COLLAPSE",
@@ -65,6 +68,7 @@ pub fn judge(record: &Record, snapshot: &Snapshot) -> Vec<Finding> {
     collapse::judge(&context, &mut findings);
     recovery::judge(&context, &mut findings);
     retry_storm::judge(&context, &mut findings);
+    cascade::judge(&context, &mut findings);
     breaker::judge(&context, &mut findings);
     ejection::judge(&context, &mut findings);
     headroom::judge(&context, &mut findings);

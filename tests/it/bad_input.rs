@@ -366,7 +366,7 @@ fn output_is_written_whole_or_not_at_all() {
     let written = fs::read_dir(dir.path().join("new/results")).unwrap();
     let mut names: Vec<_> = written.map(|f| f.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(names.len(), 10, "{names:?}");
     let beside = fs::read_dir(dir.path().join("new")).unwrap().count();
     assert_eq!(beside, 1, "nothing is left aside");
 }

@@ -238,7 +238,7 @@ fn the_columns_of_every_file_are_those_that_are_documented() {
     let documented =
         fs::read_to_string(root().join("models/schema/README.md")).expect("it is there");
     let headings = headings(&out);
-    assert_eq!(headings.len(), 8, "{headings:?}");
+    assert_eq!(headings.len(), 9, "{headings:?}");
     for (file, columns) in headings {
         let row = documented
             .lines()
@@ -269,6 +269,50 @@ fn no_line_of_a_report_is_wider_than_the_page() {
         ]);
         for line in report.lines() {
             assert!(line.chars().count() <= 100, "{folder}: {line}");
+        }
+    }
+}
+
+/// The windows of a workload add up to its row: the same places, the same answers.
+#[test]
+fn the_course_of_a_workload_adds_up_to_what_it_did() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let shown = out.to_string_lossy().into_owned();
+    let args = [
+        "run",
+        "examples/39-cascade",
+        "--warm-up",
+        "0s",
+        "--out-dir",
+        &shown,
+    ];
+    text(&args);
+    let table = |file: &str| {
+        let mut reader = csv::Reader::from_path(out.join(file)).expect("it was written");
+        let rows = reader.deserialize::<std::collections::BTreeMap<String, String>>();
+        rows.map(|row| row.expect("a row")).collect::<Vec<_>>()
+    };
+    let number = |text: &String| text.parse::<f64>().expect("a number");
+    let (workloads, course) = (table("workloads.csv"), table("workload-series.csv"));
+    for row in &workloads {
+        let own: Vec<_> = course
+            .iter()
+            .filter(|w| w["workload"] == row["workload"])
+            .collect();
+        assert_eq!(own.len(), 90, "a window a second");
+        for mean in ["busy_mean", "queue_mean"] {
+            let all: f64 = own.iter().map(|w| number(&w[mean])).sum();
+            assert!(
+                (all / 90.0 - number(&row[mean])).abs() < 1e-6,
+                "{mean} of {row:?}"
+            );
+        }
+        // What arrives after the load has ended comes after the last window.
+        for count in ["requests", "rejected"] {
+            let all: f64 = own.iter().map(|w| number(&w[count])).sum();
+            let rest = number(&row[count]) - all;
+            assert!((0.0..50.0).contains(&rest), "{count} of {row:?}: {all}");
         }
     }
 }

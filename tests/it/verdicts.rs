@@ -331,3 +331,87 @@ fn two_layers_that_retry_the_same_request_are_told_and_one_layer_is_not() {
         findings(&bounded)
     );
 }
+
+const CASCADE: &str = "examples/39-cascade";
+
+#[test]
+fn a_cascade_is_told_in_its_order_with_the_timeout_that_is_missing() {
+    let run = program::json(&["run", CASCADE]);
+    let cascade = finding(&run, "TT-CASCADE");
+    assert_eq!(cascade["severity"], "error");
+    let what = cascade["what"].as_str().expect("a sentence");
+    assert_eq!(
+        what,
+        "`shop/ledger` fills up, and shop/orders, shop/web after it"
+    );
+    let chain: Vec<&str> = (cascade["chain"].as_array().expect("a chain").iter())
+        .filter_map(Value::as_str)
+        .collect();
+    // The ledger is slow from 30 s on; 90 requests a second come and it serves 40, so the 60 places
+    // of orders are taken after about a second, and those of web (120) about two seconds later.
+    let second = |line: &str| line.split(' ').next().and_then(|s| s.parse::<f64>().ok());
+    let times: Vec<f64> = chain.iter().filter_map(|line| second(line)).collect();
+    assert!((30.0..31.0).contains(&times[0]), "{chain:?}");
+    assert!(
+        times[1] > times[0] && times[2] > times[1] && times[2] < 36.0,
+        "{chain:?}"
+    );
+    assert!(chain[2].contains("shop/web") && chain[2].ends_with("waiting for shop/orders"));
+    let cause = cascade["cause"].as_str().expect("a cause");
+    assert!(
+        cause.starts_with("the missing timeout of shop/orders for shop/ledger"),
+        "{cause}"
+    );
+    let cure = cascade["counterfactual"]
+        .as_str()
+        .expect("it was simulated");
+    assert!(
+        cure.starts_with("simulated with `timeout: 400ms` towards ledger"),
+        "{cure}"
+    );
+}
+
+#[test]
+fn what_ends_a_cascade_does_so_when_it_is_written() {
+    let path = "vs/ledger:spec.http[0].timeout=400ms";
+    let cured = program::json(&["run", CASCADE, "--set", path]);
+    assert!(
+        !findings(&cured).contains(&"TT-CASCADE"),
+        "{:?}",
+        findings(&cured)
+    );
+    let failed = |run: &Value| {
+        let statuses = run["clients"][0]["statuses"].as_object().expect("statuses");
+        let bad = statuses.iter().filter(|(status, _)| *status != "200");
+        bad.filter_map(|(_, n)| n.as_u64()).sum::<u64>()
+    };
+    let run = program::json(&["run", CASCADE]);
+    assert!(
+        failed(&cured) < failed(&run),
+        "{} {}",
+        failed(&cured),
+        failed(&run)
+    );
+}
+
+/// Its own load fills the front alone; what it calls has room.
+#[test]
+fn who_is_full_by_its_own_load_is_no_cascade() {
+    let run = program::json(&[
+        "run",
+        CASCADE,
+        "--set",
+        "Scenario:spec.events=null",
+        "--set",
+        "Model:spec.workloads.shop/web.serviceTime=500ms",
+    ]);
+    assert!(
+        !findings(&run).contains(&"TT-CASCADE"),
+        "{:?}",
+        findings(&run)
+    );
+    let web = (run["workloads"].as_array().expect("workloads").iter())
+        .find(|w| w["name"] == "shop/web")
+        .expect("it served");
+    assert!(web["utilisation"].as_f64() > Some(0.95), "{web}");
+}

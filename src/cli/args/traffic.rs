@@ -90,7 +90,7 @@ pub struct RunArgs {
     pub output: ReportFormat,
     /// Also write report.json and CSV files to this folder, all of them or none.
     ///
-    /// series.csv, clients.csv, edges.csv, workloads.csv, applications.csv, clusters.csv, endpoints.csv and
+    /// series.csv, clients.csv, edges.csv, workloads.csv, workload-series.csv, applications.csv, clusters.csv, endpoints.csv and
     /// requests.csv (the first 100,000 requests). Files are written aside and renamed.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out_dir: Option<PathBuf>,

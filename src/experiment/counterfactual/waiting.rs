@@ -1,0 +1,112 @@
+//! Changes that end a cascade: callers that wait for less long, or fewer of them that wait.
+
+use super::{Candidate, hosts};
+use crate::config::scenario::Model;
+use crate::observe::Record;
+use crate::units::SimDuration;
+use crate::verdict::{Cascade, cascade};
+use crate::xds::Snapshot;
+use crate::xds::route::Action;
+
+/// Timeouts that are tried, in times of what the callee usually takes.
+const PATIENCE: [f64; 3] = [16.0, 8.0, 4.0];
+/// Requests in flight that are allowed, in times of the callee's places.
+const ROOM: [f64; 2] = [2.0, 1.0];
+
+/// The smallest first: a longer timeout changes less than a short one, and that less than a limit.
+pub(super) fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candidate> {
+    let Some(found) = cascade(record) else {
+        return Vec::new();
+    };
+    let cluster = found.caller.1.as_str();
+    let candidate = |what: String, change: &dyn Fn(&mut Snapshot)| {
+        let mut changed = snapshot.clone();
+        changed.change_all(change);
+        Candidate {
+            what,
+            snapshot: changed,
+            model: model.clone(),
+            scenario: None,
+        }
+    };
+    let towards = hosts(&[cluster]);
+    let timeouts = PATIENCE.iter().map(|times| {
+        let timeout = round(found.held * times);
+        candidate(
+            format!("`timeout: {timeout}` towards {towards}"),
+            &|tables| {
+                set_timeout(tables, cluster, timeout);
+            },
+        )
+    });
+    let limits = ROOM.iter().map(|times| {
+        let limit = limit(&found, snapshot, *times);
+        candidate(
+            format!("`http2MaxRequests: {limit}` in each client proxy towards {towards}"),
+            &|tables| set_limit(tables, cluster, limit),
+        )
+    });
+    timeouts.chain(limits).collect()
+}
+
+/// So many requests in flight in each proxy of the caller that the callee's places are taken so
+/// many times over.
+fn limit(found: &Cascade, snapshot: &Snapshot, times: f64) -> u32 {
+    let (namespace, name) = found.caller.0.split_once('/').unwrap_or_default();
+    let workload = snapshot.workload_named(namespace, name);
+    let pods = workload.map_or(1, |id| snapshot.workloads[id].pods.len().max(1));
+    let each = found.places as f64 * times / pods as f64;
+    (each.ceil() as u32).max(1)
+}
+
+/// To one digit, as people write them; never below a millisecond.
+fn round(seconds: f64) -> SimDuration {
+    let ms = (seconds * 1000.0).clamp(1.0, 3_600_000.0) as u64;
+    let mut unit = 1;
+    while ms / unit >= 10 {
+        unit *= 10;
+    }
+    SimDuration::from_ms((ms + unit / 2) / unit * unit)
+}
+
+/// A shorter timeout stays.
+fn set_timeout(snapshot: &mut Snapshot, cluster: &str, timeout: SimDuration) {
+    for id in snapshot.route_configs.ids() {
+        for host in &mut snapshot.route_configs[id].virtual_hosts {
+            let mut routes = host.routes.to_vec();
+            for route in &mut routes {
+                let Action::Forward(forward) = &mut route.action else {
+                    continue;
+                };
+                if forward.clusters.iter().any(|c| *c.name == *cluster) {
+                    let before = forward.timeout.filter(|t| !t.is_zero());
+                    forward.timeout = Some(before.map_or(timeout, |t| t.min(timeout)));
+                }
+            }
+            host.routes = routes.into();
+        }
+    }
+}
+
+fn set_limit(snapshot: &mut Snapshot, cluster: &str, limit: u32) {
+    for id in snapshot.clusters.ids() {
+        let own = &mut snapshot.clusters[id];
+        if *own.name == *cluster {
+            own.breakers.max_requests = own.breakers.max_requests.min(limit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_round() {
+        let round = |seconds| round(seconds).to_string();
+        assert_eq!(
+            [0.0001, 0.0123, 0.186, 1.26, 44.0].map(round),
+            ["1ms", "10ms", "200ms", "1s", "40s"]
+        );
+    }
+}
