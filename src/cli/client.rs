@@ -9,7 +9,7 @@ use crate::config::k8s::{PodTemplateOwner, ProxySettings};
 use crate::config::scenario::LoadSource;
 use crate::config::store::MeshConfig;
 use crate::units::Origin;
-use crate::xds::snapshot::Lifecycle;
+use crate::xds::snapshot::{Cpu, Lifecycle};
 use crate::xds::{Locality, Name};
 
 /// Name of the client that is made when nobody is named.
@@ -104,6 +104,7 @@ fn deployment(namespace: &Name) -> PodTemplateOwner {
         has_proxy_container: false,
         is_gateway: false,
         lifecycle: Lifecycle::default(),
+        cpu: Cpu::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::defaults::TLS_MODE_LABEL;
 use super::fleet::{Draft, DraftPod, label_locality};
 use crate::config::MeshConfig;
 use crate::config::istio::{EndpointSpec, ServiceEntry};
-use crate::xds::snapshot::Lifecycle;
+use crate::xds::snapshot::{Cpu, Lifecycle};
 use crate::xds::{Locality, Name, ProxyKind};
 
 /// Adds a draft per WorkloadEntry, ServiceEntry with own members, and slice of unknown addresses.
@@ -62,6 +62,7 @@ fn bare_draft(namespace: &Name, name: &Name, origin: crate::units::Origin) -> Dr
         labels: BTreeMap::new(),
         service_account: "".into(),
         lifecycle: Lifecycle::default(),
+        cpu: Cpu::default(),
         autoscaler: None,
         named_ports: BTreeMap::new(),
         container_ports: Vec::new(),
@@ -101,6 +102,7 @@ fn workload_entry_draft(config: &MeshConfig, entry: &crate::config::istio::Workl
         labels,
         service_account: entry.endpoint.service_account.clone(),
         lifecycle: Lifecycle::default(),
+        cpu: Cpu::default(),
         autoscaler: None,
         named_ports: entry.endpoint.ports.clone(),
         pods: vec![pod],

@@ -17,7 +17,7 @@ use crate::config::k8s::{HorizontalPodAutoscaler, Namespace, Node, PodTemplateOw
 use crate::config::selector::selects;
 use crate::units::{IdVec, Origin};
 use crate::xds::autoscaler::Autoscaler;
-use crate::xds::snapshot::Lifecycle;
+use crate::xds::snapshot::{Cpu, Lifecycle};
 use crate::xds::{Locality, Name, Pod, PodId, ProxyKind, Workload, WorkloadId};
 
 /// Labels of a pod, shared between equal pods.
@@ -52,6 +52,7 @@ pub(super) struct Draft {
     pub(super) labels: BTreeMap<Name, Name>,
     pub(super) service_account: Name,
     pub(super) lifecycle: Lifecycle,
+    pub(super) cpu: Cpu,
     pub(super) autoscaler: Option<Autoscaler>,
     pub(super) named_ports: BTreeMap<Name, u16>,
     pub(super) container_ports: Vec<u16>,
@@ -194,6 +195,7 @@ impl Fleet {
                 labels: draft.labels,
                 service_account: draft.service_account,
                 lifecycle: draft.lifecycle,
+                cpu: draft.cpu,
                 autoscaler: draft.autoscaler,
                 origin: draft.origin,
             });
@@ -449,6 +451,7 @@ fn draft(
         concurrency: concurrency::of_owner(config, owner),
         service_account: owner.service_account.clone(),
         lifecycle: lifecycle(config, owner),
+        cpu: owner.cpu,
         autoscaler: (config.autoscaler(owner)).and_then(|scaler| scaler.rules.clone()),
         named_ports: (owner.ports.iter())
             .filter(|p| !p.name.is_empty())

@@ -20,10 +20,18 @@ pub enum AppStat {
     CpuThrottled,
     /// Requests given up because their deadline was over.
     DeadlinesExceeded,
+    /// Requests refused because more important ones had the rest of the queue (`shed`).
+    Shed,
+    /// Waiting requests that lost their place to a more important one.
+    Displaced,
+    /// Calls that waited for a pool of their application.
+    PoolWaits,
+    /// Of those, calls that waited for too long.
+    PoolTimeouts,
 }
 
 /// All of them with the names they have in reports.
-const NAMES: [(AppStat, &str); 7] = [
+const NAMES: [(AppStat, &str); 11] = [
     (AppStat::CacheHits, "cache_hits"),
     (AppStat::CacheMisses, "cache_misses"),
     (AppStat::AsyncCalls, "async_calls"),
@@ -31,6 +39,10 @@ const NAMES: [(AppStat, &str); 7] = [
     (AppStat::QueueDrops, "queue_drops"),
     (AppStat::CpuThrottled, "cpu_throttled"),
     (AppStat::DeadlinesExceeded, "deadlines_exceeded"),
+    (AppStat::Shed, "shed"),
+    (AppStat::Displaced, "displaced"),
+    (AppStat::PoolWaits, "pool_waits"),
+    (AppStat::PoolTimeouts, "pool_timeouts"),
 ];
 
 /// The counts of one workload.

@@ -92,10 +92,13 @@ impl<T: Trail> World<'_, T> {
                 attempt,
                 call: number,
             } => {
-                let app_timer = self.calls[id as usize].app_timer;
+                let Call { pod, app_timer, .. } = self.calls[id as usize];
                 queue.cancel(app_timer);
                 self.free_call(id);
                 let again = is_failure(status) && self.call_again(now, id, attempt, number, queue);
+                if T::LIVELY && !again {
+                    self.give_back(now, pod, number_of(number), queue);
+                }
                 // Nobody waits for an asynchronous call.
                 if !again && attempt != NIL {
                     self.call_returned(now, attempt, number_of(number), status, queue);

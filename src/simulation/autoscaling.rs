@@ -2,8 +2,9 @@
 //!
 //! Every 15 s, at a moment of its own within them, an autoscaler decides by what the window before
 //! the last one showed: the metrics of kubelet and metrics-server are that late. Use of CPU is own
-//! work, not waiting for others: where the Model gives a `cpu` limit it is CPU time over the limit
-//! (taken as the request), else own work over the pod's places, so 100 % is every place at work.
+//! work, not waiting for others: where the Model gives `cpu` it is CPU time over what the pod asks
+//! for (`resources.requests.cpu` of its containers, else the limit), else own work over the pod's
+//! places, so 100 % is every place at work. The proxy's own CPU is no part of either.
 
 use super::event::{Event, Kind};
 use super::plan::Plan;
@@ -13,7 +14,7 @@ use crate::data_plane::Trail;
 use crate::engine::Queue;
 use crate::observe::record::HappeningKind;
 use crate::units::{SimDuration, SimTime};
-use crate::workload::{Autoscaler, CFS_PERIOD, SYNC};
+use crate::workload::{Autoscaler, SYNC};
 
 /// What is kept for autoscalers.
 #[derive(Debug, Default)]
@@ -144,10 +145,7 @@ impl<T: Trail> World<'_, T> {
 impl super::plan::App {
     /// What a pod's use of CPU is a share of.
     pub(super) fn cores(&self) -> f64 {
-        let quota = self.rare.as_ref().and_then(|rare| rare.cpu.as_ref());
-        match quota {
-            Some((_, quota)) => quota.as_secs_f64() / CFS_PERIOD.as_secs_f64(),
-            None => f64::from(self.limits.concurrency.max(1)),
-        }
+        let cores = self.rare.as_ref().and_then(|rare| rare.cores);
+        cores.unwrap_or_else(|| f64::from(self.limits.concurrency.max(1)))
     }
 }

@@ -102,11 +102,11 @@ pub fn prepare(
     let timeline = builder.timeline(scenario);
     builder.is_dynamic = timeline.is_some();
     routes.expand(&mut builder);
+    routes.slots.calls = builder.apps.iter().map(|a| a.calls.len()).collect();
     routes.check_cycles(&mut builder);
     if builder.diagnostics.iter().any(Diagnostic::is_error) {
         return Err(builder.diagnostics);
     }
-    routes.slots.calls = builder.apps.iter().map(|a| a.calls.len()).collect();
     let expected_hops = routes.expected_hops(&loads);
     let seconds = scenario
         .duration
@@ -346,6 +346,18 @@ impl<'a> Builder<'a> {
                 "one worker thread per proxy where no `concurrency` is written (Istio's own default is 2)"
                     .to_owned(),
             );
+        }
+        let no_limit = (self.snapshot.workloads.iter()).filter(|w| {
+            let model = self.model.workloads.get(w.full_name().as_str());
+            let cpu = model.unwrap_or(defaults).cpu.as_ref();
+            cpu.is_some_and(|cpu| cpu.milli_cores.or(w.cpu.limit).is_none())
+        });
+        let no_limit: Vec<String> = no_limit.map(Workload::full_name).collect();
+        if !no_limit.is_empty() {
+            self.assumed.push(format!(
+                "no limit on CPU: {} (neither `cpu.limit` in the Model nor `resources.limits.cpu` of their containers)",
+                no_limit.join(", ")
+            ));
         }
         if self.model.origin.is_built_in() {
             let n = &self.model.network;

@@ -301,6 +301,7 @@ impl Routes {
                 inbound = Inbound::Guarded(self.guards.len() as u32 - 1);
             }
             targets.push(Target {
+                level: 0,
                 app,
                 port: endpoint.port,
                 children: NIL,

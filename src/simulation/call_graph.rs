@@ -9,7 +9,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use super::build::Builder;
 use super::build_load::set_header;
 use super::build_route::Routes;
-use super::plan::{ActionPlan, LoadPlan, Target};
+use super::plan::{ActionPlan, LoadPlan, RoutePlan, Target};
 use super::resolve::RequestClass;
 use crate::config::scenario::{LoadStyle, StepSpec};
 use crate::engine::RateCurve;
@@ -24,12 +24,14 @@ impl Routes {
             };
             let apps: Vec<u32> = clusters[index].targets.iter().map(|t| t.app).collect();
             for (at, app) in apps.into_iter().enumerate() {
+                let level = level(builder, app, &class);
                 let plans = self.calls_of(builder, app, &class);
                 let base = self.children.len() as u32;
                 self.children.extend(plans);
                 if let ActionPlan::Forward { clusters, .. } = &mut self.plans[route as usize].action
                 {
                     clusters[index].targets[at].children = base;
+                    clusters[index].targets[at].level = level;
                 }
             }
         }
@@ -74,13 +76,7 @@ impl Routes {
         let nodes: Vec<NodeIndex> = (0..builder.apps.len())
             .map(|app| graph.add_node(app as u32))
             .collect();
-        let calling = |app: u32| !builder.apps[app as usize].calls.is_empty();
-        let edges: Vec<(u32, u32)> = self
-            .calls
-            .keys()
-            .copied()
-            .filter(|(from, _)| calling(*from))
-            .collect();
+        let edges = self.calls_between_apps();
         for (from, to) in &edges {
             graph.add_edge(nodes[*from as usize], nodes[*to as usize], ());
         }
@@ -110,6 +106,28 @@ impl Routes {
             builder.fail("TT-CALL-CYCLE", origin, message).help =
                 Some("remove one of these `calls`: every request would call for ever".into());
         }
+    }
+
+    /// Who calls whom because it was called; what loads send is no part of it.
+    fn calls_between_apps(&self) -> BTreeSet<(u32, u32)> {
+        let targets = |route: &RoutePlan| match &route.action {
+            ActionPlan::Forward { clusters, .. } => {
+                let targets = clusters.iter().flat_map(|c| &c.targets).copied();
+                targets.collect::<Vec<Target>>()
+            }
+            ActionPlan::Local { .. } => Vec::new(),
+        };
+        let mut edges = BTreeSet::new();
+        for target in self.plans.iter().flat_map(targets) {
+            let begin = target.children as usize;
+            let end = begin.saturating_add(self.calls_made(&target));
+            let below = self.children.get(begin..end.min(self.children.len()));
+            for child in below.unwrap_or(&[]) {
+                let called = targets(&self.plans[*child as usize]);
+                edges.extend(called.iter().map(|called| (target.app, called.app)));
+            }
+        }
+        edges
     }
 
     /// Hops per second at the offered rate, every call expanded (retries not counted).
@@ -184,4 +202,15 @@ impl Routes {
         let used: BTreeSet<u32> = self.calls.keys().map(|(_, to)| *to).collect();
         used.into_iter()
     }
+}
+
+/// How important such requests are to an application: the position of the header's value.
+fn level(builder: &Builder<'_>, app: u32, class: &RequestClass) -> u8 {
+    let Some(priority) = &builder.behaviour(app).priority else {
+        return 0;
+    };
+    let value = class.headers.get(&priority.header);
+    let levels = &mut priority.levels.iter();
+    let found = value.and_then(|value| levels.position(|level| *level.value == *value));
+    found.unwrap_or(priority.default) as u8
 }

@@ -56,6 +56,7 @@ impl<T: Trail> Model for World<'_, T> {
             Kind::DeadlineExceeded => {
                 self.on_deadline_exceeded(now, index, event.generation(), queue);
             }
+            Kind::PoolTimedOut => self.on_pool_timed_out(now, index, event.generation(), queue),
             Kind::AutoscalerTick => self.on_autoscaler_tick(now, index, queue),
             Kind::WarmUpOver => self.on_warm_up_over(now),
             Kind::TimelineAction => self.on_timeline_action(now, index, queue),

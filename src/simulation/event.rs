@@ -60,9 +60,11 @@ pub(crate) enum Kind {
     DeadlineExceeded,
     /// An autoscaler looks at its pods (index: autoscaler).
     AutoscalerTick,
+    /// A call has waited for its pool for too long (index: wait).
+    PoolTimedOut,
 }
 
-const KINDS: [Kind; 28] = [
+const KINDS: [Kind; 29] = [
     Kind::Arrival,
     Kind::UserReady,
     Kind::ReachedGateway,
@@ -91,6 +93,7 @@ const KINDS: [Kind; 28] = [
     Kind::ProxyUpdated,
     Kind::DeadlineExceeded,
     Kind::AutoscalerTick,
+    Kind::PoolTimedOut,
 ];
 
 /// Bits of a generation.

@@ -169,6 +169,7 @@ impl<T: Trail> World<'_, T> {
                 Parent::Shadow => self.free_call(id),
             }
         }
+        self.empty_call_pools(gone);
         for repeat in &mut self.side.repeats {
             if gone[repeat.pod as usize] {
                 // Found again when its pause is over.

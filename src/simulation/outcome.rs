@@ -59,6 +59,7 @@ impl<T: Trail> World<'_, T> {
     /// Occupation of pods up to now; what is drained afterwards does not count.
     pub(super) fn close_accounts(&mut self, now: SimTime) {
         self.closed_at = now;
+        self.occupancy.next = None;
         self.occupation = vec![(0, 0, 0); self.plan.apps.len()];
         for (pod, plan) in self.pods.iter_mut().zip(&self.plan.pods) {
             let (busy, waiting) = pod.areas(now);

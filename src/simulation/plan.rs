@@ -201,12 +201,27 @@ pub(crate) struct RareApp {
     pub(crate) pauses: Option<(Sampler, Sampler)>,
     /// Processor time of a request (`None`: its service time), and the quota per period.
     pub(crate) cpu: Option<(Option<Sampler>, SimDuration)>,
+    /// Cores that a pod asks for, its limit where none are written: what its use of CPU is a share of.
+    pub(crate) cores: Option<f64>,
     /// Gives up when the deadline of a request is over, and passes it on.
     pub(crate) propagates: bool,
+    /// By level of importance: the share of the queue from which such requests are refused; empty
+    /// where all are alike.
+    pub(crate) shed_from: Vec<Option<Fraction>>,
+    /// What calls take one of.
+    pub(crate) pools: Vec<PoolPlan>,
+}
+
+/// A pool of an application.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolPlan {
+    pub(crate) size: u32,
+    /// A call waits for so long; `None`: without end.
+    pub(crate) timeout: Option<SimDuration>,
 }
 
 /// What few calls have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RareCall {
     /// Made for this share of requests.
     pub(crate) probability: Option<Fraction>,
@@ -214,6 +229,20 @@ pub(crate) struct RareCall {
     pub(crate) hit_rate: Option<Fraction>,
     /// Nobody waits for it.
     pub(crate) is_async: bool,
+    /// It is one of a row of which a drawn number is made.
+    pub(crate) row: Option<CallRow>,
+    /// The number of the pool of which it takes one.
+    pub(crate) pool: Option<u32>,
+}
+
+/// A call's place in a row of the same.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CallRow {
+    /// Number of the first of them: what the row's luck belongs to.
+    pub(crate) first: u32,
+    pub(crate) place: u32,
+    /// (times, cumulated share), by times.
+    pub(crate) times: Arc<[(u32, Fraction)]>,
 }
 
 /// Retries that an application makes itself.
@@ -492,6 +521,8 @@ pub(crate) struct Target {
     pub(crate) children: u32,
     pub(crate) inbound: Inbound,
     pub(crate) row: u32,
+    /// How important such requests are to it: 0 is the most important.
+    pub(crate) level: u8,
 }
 
 /// One part of a request's hash.

@@ -1,6 +1,7 @@
 //! Calls that are not always made, or that nobody waits for: by chance, behind a cache,
 //! asynchronous. Applications without any never come here.
 
+use super::call_pool::PooledCall;
 use super::event::Event;
 use super::plan::{NIL, RareCall};
 use super::world::{Attempt, Parent, World};
@@ -18,7 +19,8 @@ enum Made {
 }
 
 impl<T: Trail> World<'_, T> {
-    /// Starts those calls of a step that chance and caches leave; the others are over already.
+    /// Starts those calls of a step that chance and caches leave; the others are over already. False
+    /// when there is none to wait for.
     #[inline(never)]
     pub(super) fn rare_step(
         &mut self,
@@ -26,7 +28,7 @@ impl<T: Trail> World<'_, T> {
         id: u32,
         (begin, end): (u32, u32),
         queue: &mut Queue<Event>,
-    ) {
+    ) -> bool {
         let made: Vec<Made> = (begin..end).map(|n| self.is_made(id, n)).collect();
         let awaited = made.iter().filter(|m| **m == Made::Awaited).count() as u32;
         self.attempts[id as usize].outstanding = awaited;
@@ -55,22 +57,41 @@ impl<T: Trail> World<'_, T> {
                 attempt,
                 call: number,
             };
-            self.start_call(now, (app, pod, target), (key, drawn, prefix), parent, queue);
+            let (server, luck) = ((app, pod, target), (key, drawn, prefix));
+            match self.plan.apps[app as usize].rare_calls[number as usize].pool {
+                None => self.start_call(now, server, luck, parent, queue),
+                Some(pool) => {
+                    let call = PooledCall {
+                        pool,
+                        server,
+                        luck,
+                        parent,
+                    };
+                    self.call_from_pool(now, call, queue);
+                }
+            }
         }
-        if awaited == 0 {
-            self.next_step(now, id, queue);
-        }
+        awaited > 0
     }
 
     /// Chance first, then the cache, each with a draw of its own.
     fn is_made(&mut self, id: u32, number: u32) -> Made {
         let Attempt { app, key, .. } = self.attempts[id as usize];
-        let plan = &self.plan.apps[app as usize].rare_calls[number as usize];
+        let plan: &RareCall = &self.plan.apps[app as usize].rare_calls[number as usize];
         let RareCall {
             probability,
             hit_rate,
             is_async,
+            ..
         } = *plan;
+        if let Some(row) = &plan.row {
+            let key = key ^ u64::from(row.first + 1);
+            let random = Self::draws(key, self.keys.times).next_u64();
+            let drawn = row.times.iter().find(|(_, share)| share.hit(random));
+            if drawn.is_none_or(|(times, _)| row.place >= *times) {
+                return Made::No;
+            }
+        }
         let key = key ^ u64::from(number + 1);
         let stats = &mut self.record.apps[app as usize].rare;
         if probability.is_some_and(|p| !p.hit(Self::draws(key, self.keys.chance).next_u64())) {

@@ -9,12 +9,13 @@ use crate::engine::rng::Draws;
 use crate::engine::{Queue, Seed};
 use crate::observe::AppStat;
 use crate::units::{SimDuration, SimTime};
-use crate::workload::{CpuQuota, Pauses, Waiting};
+use crate::workload::{CpuQuota, Discipline, Next, Pauses, Waiting};
 
 /// What such a pod remembers.
 #[derive(Debug, Default)]
 pub(super) struct RarePod {
-    waiting: Waiting,
+    /// Who waits, by level of importance; as many lines as levels have had anybody.
+    waiting: Vec<Waiting>,
     /// When it became ready; `None`: long ago.
     pub(super) ready_at: Option<SimTime>,
     pauses: Pauses,
@@ -40,6 +41,38 @@ pub(super) fn rare_pods(plan: &Plan, seed: Seed) -> Vec<RarePod> {
     pods.collect()
 }
 
+impl RarePod {
+    /// One more waits.
+    fn push(&mut self, now: SimTime, level: u8, id: u32) {
+        let level = usize::from(level);
+        if self.waiting.len() <= level {
+            self.waiting.resize_with(level + 1, Waiting::default);
+        }
+        self.waiting[level].push(now, id);
+    }
+
+    /// A slot is free: the next of the most important.
+    fn next(&mut self, now: SimTime, discipline: Discipline) -> Next {
+        let mut all = Next::default();
+        for line in &mut self.waiting {
+            let next = line.next(now, discipline);
+            all.dropped.extend(next.dropped);
+            if next.served.is_some() {
+                all.served = next.served;
+                break;
+            }
+        }
+        all
+    }
+
+    /// The newest of the least important, who loses its place to one of this level; `None`: nobody
+    /// is less important.
+    pub(super) fn newest_below(&mut self, level: u8) -> Option<u32> {
+        let below = self.waiting.iter_mut().skip(usize::from(level) + 1);
+        below.rev().find_map(Waiting::remove_newest)
+    }
+}
+
 impl RareApp {
     /// Processor time of a request: as the Model has it, else all of its own work.
     pub(super) fn cpu_time(&self, own: SimDuration, luck: impl FnOnce() -> Draws) -> SimDuration {
@@ -53,7 +86,8 @@ impl<T: Trail> World<'_, T> {
     #[inline(never)]
     pub(super) fn wait_rarely(&mut self, now: SimTime, id: u32) {
         let pod = self.attempts[id as usize].pod;
-        self.side.pods[pod as usize].waiting.push(now, id);
+        let level = self.level_of(id);
+        self.side.pods[pod as usize].push(now, level, id);
     }
 
     /// How long work takes that begins now and would take so long.
@@ -113,9 +147,7 @@ impl<T: Trail> World<'_, T> {
             debug_assert!(!goes_on);
             return;
         }
-        let next = self.side.pods[pod as usize]
-            .waiting
-            .next(now, rare.discipline);
+        let next = self.side.pods[pod as usize].next(now, rare.discipline);
         for _ in &next.dropped {
             self.pods[pod as usize].drop_waiting(now);
         }
@@ -130,7 +162,8 @@ impl<T: Trail> World<'_, T> {
     /// Who waits in such a pod.
     pub(super) fn waiting_rarely(&self, pod: u32) -> Vec<u32> {
         let pods = self.side.pods.get(pod as usize);
-        pods.map_or_else(Vec::new, |p| p.waiting.requests().collect())
+        let lines = pods.into_iter().flat_map(|pod| &pod.waiting);
+        lines.flat_map(Waiting::requests).collect()
     }
 
     /// The pod is gone, with its line and all it remembered.
@@ -152,9 +185,7 @@ impl<T: Trail> World<'_, T> {
         rare: &RareApp,
         queue: &mut Queue<Event>,
     ) -> bool {
-        let next = self.side.pods[pod as usize]
-            .waiting
-            .next(now, rare.discipline);
+        let next = self.side.pods[pod as usize].next(now, rare.discipline);
         for _ in &next.dropped {
             self.pods[pod as usize].drop_waiting(now);
         }
@@ -168,15 +199,26 @@ impl<T: Trail> World<'_, T> {
 
     fn refuse_dropped(&mut self, now: SimTime, dropped: Vec<u32>, queue: &mut Queue<Event>) {
         for id in dropped {
-            let attempt = &mut self.attempts[id as usize];
-            attempt.status = 503;
-            let counts = &mut self.record.apps[attempt.app as usize];
-            counts.rare.inc(AppStat::QueueDrops);
-            counts.errors += 1;
-            counts.latency.record(now.since(attempt.arrived));
-            counts.queue_time.record(now.since(attempt.arrived));
-            self.leave_gate(now, id, 503, queue);
-            self.send_back(now, id, queue);
+            self.refuse_waiting(now, id, AppStat::QueueDrops, queue);
         }
+    }
+
+    /// One that waited is refused after all.
+    pub(super) fn refuse_waiting(
+        &mut self,
+        now: SimTime,
+        id: u32,
+        why: AppStat,
+        queue: &mut Queue<Event>,
+    ) {
+        let attempt = &mut self.attempts[id as usize];
+        attempt.status = 503;
+        let counts = &mut self.record.apps[attempt.app as usize];
+        counts.rare.inc(why);
+        counts.errors += 1;
+        counts.latency.record(now.since(attempt.arrived));
+        counts.queue_time.record(now.since(attempt.arrived));
+        self.leave_gate(now, id, 503, queue);
+        self.send_back(now, id, queue);
     }
 }

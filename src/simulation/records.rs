@@ -297,6 +297,7 @@ pub(super) struct Keys {
     pub(super) chance: u64,
     pub(super) cache: u64,
     pub(super) cpu: u64,
+    pub(super) times: u64,
 }
 
 impl Keys {
@@ -323,6 +324,7 @@ impl Keys {
             chance: key("call-chance"),
             cache: key("cache"),
             cpu: key("cpu-time"),
+            times: key("call-times"),
             attempt: key("try"),
             again: key("application-retry"),
         }

@@ -119,14 +119,7 @@ fn advance<T: Trail>(
     let mut at = queue.now();
     loop {
         at = at.after(slice).min(until);
-        let keep_going = |_| !control.interrupted.load(Ordering::Relaxed);
-        // Windows of the courses end between two events, and end nothing else.
-        while let Some(next) = world.occupancy.next.filter(|next| *next <= at)
-            && run_until(world, queue, next, &keep_going) == Stop::TimeReached
-        {
-            world.close_courses(next);
-        }
-        let stop = run_until(world, queue, at, &keep_going);
+        let stop = play(world, queue, at, control);
         if let Some(progress) = control.progress {
             progress(at.as_secs_f64() / until.as_secs_f64());
         }
@@ -142,6 +135,27 @@ fn advance<T: Trail>(
     }
 }
 
+/// Handles what happens before a moment. The one place that turns the engine: all that a hop takes is
+/// compiled into it, once.
+fn play<T: Trail>(
+    world: &mut World<'_, T>,
+    queue: &mut Queue<Event>,
+    at: SimTime,
+    control: &Control<'_>,
+) -> Stop {
+    loop {
+        // Windows of the courses end between two events, and end nothing else.
+        let window = world.occupancy.next.filter(|window| *window <= at);
+        let stop = run_until(world, queue, window.unwrap_or(at), &|_| {
+            !control.interrupted.load(Ordering::Relaxed)
+        });
+        match window {
+            Some(window) if stop == Stop::TimeReached => world.close_courses(window),
+            _ => return stop,
+        }
+    }
+}
+
 /// Lets requests in flight end; nothing new comes.
 fn drain<T: Trail>(
     world: &mut World<'_, T>,
@@ -153,9 +167,7 @@ fn drain<T: Trail>(
     let mut at = queue.now();
     while world.is_busy() && at < until {
         at = at.after(slice).min(until);
-        let stop = run_until(world, queue, at, &|_| {
-            !control.interrupted.load(Ordering::Relaxed)
-        });
+        let stop = play(world, queue, at, control);
         if world.overloaded {
             return Ended::TooMuchInFlight;
         }

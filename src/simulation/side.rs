@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::call_pool::CallPools;
 use super::plan::Plan;
 use super::rare_pods::RarePod;
 use super::world::Parent;
@@ -23,6 +24,8 @@ pub(super) struct Side {
     pub(super) roots: BTreeMap<u32, RootSoFar>,
     /// What rare pods remember; empty when there are none.
     pub(super) pods: Vec<RarePod>,
+    /// Pools of applications; empty when no call takes from one.
+    pub(super) call_pools: CallPools,
     /// Deadlines of calls and of tries, by their slots; empty when no application heeds any.
     pub(super) call_deadlines: Vec<SimTime>,
     pub(super) try_deadlines: Vec<SimTime>,

@@ -7,6 +7,7 @@
 
 use super::event::{Event, Kind};
 use super::plan::NIL;
+use super::priority::Door;
 use super::world::{Attempt, Fate, Parent, World};
 use crate::config::scenario::ErrorKind;
 use crate::data_plane::retry::ResetReason;
@@ -32,6 +33,18 @@ impl<T: Trail> World<'_, T> {
         let Attempt { pod, app, .. } = self.attempts[id as usize];
         let limits = self.limits_of(pod, app);
         let app = app as usize;
+        let mut displaced = None;
+        if T::LIVELY && self.plan.apps[app].rare.is_some() {
+            match self.at_the_door(now, id, limits) {
+                Door::Open => {}
+                Door::Instead(other) => displaced = Some(other),
+                Door::Shut => {
+                    self.record.apps[app].rejected += 1;
+                    self.attempts[id as usize].status = 503;
+                    return false;
+                }
+            }
+        }
         match self.pods[pod as usize].arrive(now, limits) {
             Admission::Serve => {
                 self.record.apps[app].requests += 1;
@@ -41,6 +54,9 @@ impl<T: Trail> World<'_, T> {
                 self.record.apps[app].requests += 1;
                 if T::LIVELY && self.plan.apps[app].rare.is_some() {
                     self.wait_rarely(now, id);
+                    if let Some(other) = displaced {
+                        self.refuse_displaced(now, other, queue);
+                    }
                     return true;
                 }
                 let tail = std::mem::replace(&mut self.pods[pod as usize].tail, id);
@@ -156,49 +172,53 @@ impl<T: Trail> World<'_, T> {
     /// Starts the calls of the next step, or answers when there is none left (or one failed).
     pub(super) fn next_step(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
         let plan = self.plan;
-        if T::LIVELY
-            && plan.has_deadlines
-            && let Some(status) = self.too_late(now, id)
-        {
-            self.answer(now, id, status, queue);
+        loop {
+            if T::LIVELY
+                && plan.has_deadlines
+                && let Some(status) = self.too_late(now, id)
+            {
+                self.answer(now, id, status, queue);
+                return;
+            }
+            let attempt = &mut self.attempts[id as usize];
+            let app = &plan.apps[attempt.app as usize];
+            if attempt.status != 0 {
+                let status = attempt.status;
+                self.answer(now, id, status, queue);
+                return;
+            }
+            let step = attempt.step as usize;
+            if step >= app.steps.len() {
+                self.answer(now, id, app.status, queue);
+                return;
+            }
+            attempt.step += 1;
+            let begin = if step == 0 { 0 } else { app.steps[step - 1] };
+            let end = app.steps[step];
+            if begin == end {
+                continue;
+            }
+            if T::LIVELY && !app.rare_calls.is_empty() {
+                if self.rare_step(now, id, (begin, end), queue) {
+                    return;
+                }
+                continue;
+            }
+            attempt.outstanding = end - begin;
+            let Attempt {
+                pod,
+                app,
+                target,
+                key,
+                drawn,
+                prefix,
+                ..
+            } = *attempt;
+            for call in begin..end {
+                let parent = Parent::Attempt { attempt: id, call };
+                self.start_call(now, (app, pod, target), (key, drawn, prefix), parent, queue);
+            }
             return;
-        }
-        let attempt = &mut self.attempts[id as usize];
-        let app = &plan.apps[attempt.app as usize];
-        if attempt.status != 0 {
-            let status = attempt.status;
-            self.answer(now, id, status, queue);
-            return;
-        }
-        let step = attempt.step as usize;
-        if step >= app.steps.len() {
-            self.answer(now, id, app.status, queue);
-            return;
-        }
-        attempt.step += 1;
-        let begin = if step == 0 { 0 } else { app.steps[step - 1] };
-        let end = app.steps[step];
-        if begin == end {
-            self.next_step(now, id, queue);
-            return;
-        }
-        if T::LIVELY && !app.rare_calls.is_empty() {
-            self.rare_step(now, id, (begin, end), queue);
-            return;
-        }
-        attempt.outstanding = end - begin;
-        let Attempt {
-            pod,
-            app,
-            target,
-            key,
-            drawn,
-            prefix,
-            ..
-        } = *attempt;
-        for call in begin..end {
-            let parent = Parent::Attempt { attempt: id, call };
-            self.start_call(now, (app, pod, target), (key, drawn, prefix), parent, queue);
         }
     }
 

@@ -67,6 +67,11 @@ impl Waiting {
         self.line.push_back((request, now));
     }
 
+    /// Takes the newest out of the line.
+    pub fn remove_newest(&mut self) -> Option<u32> {
+        self.line.pop_back().map(|(request, _)| request)
+    }
+
     /// A slot is free.
     pub fn next(&mut self, now: SimTime, discipline: Discipline) -> Next {
         let next = match discipline {

@@ -8,6 +8,6 @@ pub mod pod;
 pub mod slowness;
 
 pub use autoscaler::{Autoscaler, SYNC};
-pub use discipline::{Discipline, Wait, Waiting};
+pub use discipline::{Discipline, Next, Wait, Waiting};
 pub use pod::{Admission, Limits, Pod};
 pub use slowness::{CFS_PERIOD, CpuQuota, Pauses, WarmUp};

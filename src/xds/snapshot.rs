@@ -105,6 +105,8 @@ pub struct Workload {
     pub service_account: Name,
     /// How its pods come and go.
     pub lifecycle: Lifecycle,
+    /// Processor time that one of its pods may use and asks for.
+    pub cpu: Cpu,
     /// Who changes the number of its pods.
     pub autoscaler: Option<Autoscaler>,
     /// Where it was declared.
@@ -116,6 +118,15 @@ impl Workload {
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
+}
+
+/// `resources` of a pod's containers, the proxy left out, in thousandths of a core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cpu {
+    /// `limits.cpu` of all of them together; `None`: one has none.
+    pub limit: Option<u32>,
+    /// `requests.cpu`, the limit where none is written.
+    pub request: Option<u32>,
 }
 
 /// How pods of a workload come and go, as far as manifests say.

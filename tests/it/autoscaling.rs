@@ -70,3 +70,24 @@ fn the_same_on_any_number_of_threads() {
     };
     assert_eq!(once("1")["digest"], once("2")["digest"]);
 }
+
+/// The use of CPU is a share of what the pods ask for, as the metrics of Kubernetes have it.
+#[test]
+fn utilisation_is_a_share_of_the_request_of_the_containers() {
+    let model = "Model:spec.workloads.shop/orders.cpu={perRequest: 6ms}";
+    let first = |resources: &str| {
+        let path = "Deployment/orders:spec.template.spec.containers[0].resources";
+        let asked = format!("{path}={resources}");
+        let run = run(&["--set", model, "--set", &asked, "--duration", "60s"]);
+        decisions(&run).first().map(|(_, what)| what.clone())
+    };
+    let half = first("{requests: {cpu: 500m}}").expect("it decides");
+    let share = |what: &str| {
+        let words: Vec<&str> = what.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "%").expect("a share");
+        words[at - 1].parse::<f64>().expect("a number")
+    };
+    let whole = first("{requests: {cpu: 900m}, limits: {cpu: 2}}").expect("it decides");
+    let ratio = share(&half) / share(&whole);
+    assert!((ratio - 900.0 / 500.0).abs() < 0.1, "{half}; {whole}");
+}

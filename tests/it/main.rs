@@ -8,6 +8,7 @@
 mod analyze;
 mod autoscaling;
 mod bad_input;
+mod call_pools;
 mod capacity;
 mod changes;
 mod config_admission;
@@ -49,6 +50,7 @@ mod manifest_fuzz;
 mod manifest_reader;
 mod models;
 mod pages;
+mod priorities;
 mod program;
 mod proxy_stats;
 mod published;

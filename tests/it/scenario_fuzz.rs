@@ -42,6 +42,12 @@ spec:
         - {url: 'http://c/', onError: {fail: 502}}
     ns/b:
       serviceTime: {erlang: {mean: 3ms, k: 4}}
+      priority: {header: x-user, order: [u1, u2, u3], default: u2, shed: {u3: 50%}}
+      pools: {db: {size: 2, timeout: 5ms}}
+      cpu: {perRequest: 1ms}
+      calls:
+      - {url: 'http://c/', pool: db, times: {uniform: [0, 3]}}
+      - parallel: [{url: 'http://c/', times: {shares: {1: 90%, 4: 10%}}, async: true, pool: db}]
 ---
 apiVersion: towtank/v1alpha1
 kind: Scenario

@@ -240,3 +240,37 @@ fn an_asynchronous_call_holds_no_slot_of_its_caller() {
     assert!((waiting - 2.1).abs() < 0.3, "{waiting}: 100/s for 21 ms");
     assert!((alone - 0.1).abs() < 0.02, "{alone}: 100/s for 1 ms");
 }
+
+/// A workload that sends load may be called back by what it calls: the load is no part of the circle.
+#[test]
+fn a_load_from_a_workload_is_no_call_of_it() {
+    let mesh = Mesh::new()
+        .pods(
+            "front",
+            "front",
+            1,
+            "{serviceTime: 1ms, calls: ['http://back:8080/']}",
+        )
+        .pods("back", "back", 1, "{serviceTime: 1ms}");
+    let scenario = load("connections: 1, requests: 1")
+        .replace("t/client", "t/back")
+        .replace("http://server", "http://front");
+    let record = mesh.case(&scenario).run();
+    assert_eq!(outcomes(&record), ["200 - via_upstream ×1"]);
+    let round = Mesh::new()
+        .pods(
+            "front",
+            "front",
+            1,
+            "{serviceTime: 1ms, calls: ['http://back:8080/']}",
+        )
+        .pods(
+            "back",
+            "back",
+            1,
+            "{serviceTime: 1ms, calls: ['http://end:8080/']}",
+        )
+        .pods("end", "end", 1, "{serviceTime: 1ms}");
+    let record = round.case(&scenario).run();
+    assert_eq!(outcomes(&record), ["200 - via_upstream ×1"]);
+}

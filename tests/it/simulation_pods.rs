@@ -133,6 +133,31 @@ fn a_cpu_limit_bounds_what_is_done() {
     assert!(enough.clients[0].latency.quantile(0.99).as_millis_f64() < 11.0);
 }
 
+/// Where the Model says what a request needs and not what there is, the containers say it.
+#[test]
+fn a_cpu_limit_is_taken_from_the_manifests() {
+    let model = "{concurrency: 64, queue: 0, serviceTime: 10ms, cpu: {perRequest: 10ms}}";
+    let done = |resources: &str| {
+        let mesh = Mesh::new()
+            .pods("server", "server", 1, model)
+            .container(resources);
+        runs(&mesh.case(&open("server", 100.0, 50, 10)), 1).remove(0)
+    };
+    let half = done("resources: {limits: {cpu: 500m}}");
+    let good = half.clients[0].statuses["200"] as f64 / 50.0;
+    assert!((good - 50.0).abs() < 3.0, "{good}");
+    let all = done("resources: {limits: {memory: 1Gi}}");
+    assert_eq!(all.clients[0].statuses.len(), 1);
+    assert_eq!(counted(&all, "cpu_throttled"), 0);
+    let said = |record: &Record| {
+        record
+            .assumed
+            .iter()
+            .any(|a| a.contains("no limit on CPU: t/server"))
+    };
+    assert!(said(&all) && !said(&half), "{:?}", all.assumed);
+}
+
 /// `server` (1 ms) calls `middle` (1 ms), which calls `slow` (100 ms) three times; the client waits
 /// for 150 ms.
 fn chain(deadline: &str) -> Record {

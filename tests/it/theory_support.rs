@@ -57,6 +57,14 @@ impl Mesh {
         self
     }
 
+    /// Containers of the workload named last say this as well.
+    pub(crate) fn container(mut self, rest: &str) -> Self {
+        let image = "image: example.test/app, ";
+        let at = self.manifests.rfind(image).expect("there is a workload") + image.len();
+        self.manifests.insert_str(at, &format!("{rest}, "));
+        self
+    }
+
     /// A DestinationRule for an app; `policy` is its `trafficPolicy`.
     pub(crate) fn rule(mut self, app: &str, policy: &str) -> Self {
         write!(

@@ -3,11 +3,13 @@
 mod autoscaler;
 mod lifecycle;
 mod proxy_settings;
+mod resources;
 mod services;
 mod workloads;
 
 pub(super) use autoscaler::autoscaler;
 pub(super) use proxy_settings::{EXIT_ON_ZERO, SELF_DISCOVERY};
+pub(in crate::config) use resources::milli_cores;
 pub(super) use services::{SERVICE_LABEL, endpoint_slice, endpoints, service};
 pub(super) use workloads::{PODS_MAX, too_many_pods, workload};
 
@@ -123,6 +125,8 @@ pub struct PodTemplateOwner {
     pub is_gateway: bool,
     /// How its pods come and go.
     pub lifecycle: crate::xds::snapshot::Lifecycle,
+    /// Processor time of a pod, its proxy's left out.
+    pub cpu: crate::xds::snapshot::Cpu,
 }
 
 /// What a pod template's annotations say of its proxy.

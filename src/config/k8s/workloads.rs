@@ -4,11 +4,11 @@ use crate::config::Meta;
 use crate::config::decode::Fields;
 use crate::diagnostic::{Class, Diagnostic};
 use crate::xds::Name;
-use crate::xds::snapshot::Lifecycle;
+use crate::xds::snapshot::{Cpu, Lifecycle};
 
-use super::lifecycle;
 use super::proxy_settings::proxy_settings;
 use super::{ContainerPort, PodTemplateOwner, ProxySettings};
+use super::{lifecycle, resources};
 
 /// An owner of pods, or a pod by itself.
 pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> PodTemplateOwner {
@@ -28,6 +28,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
         has_proxy_container: false,
         is_gateway: false,
         lifecycle: Lifecycle::default(),
+        cpu: Cpu::default(),
     };
     if &**kind == "Pod" {
         f.object("spec", |f| pod_spec(f, &mut owner));
@@ -108,6 +109,8 @@ fn pod_spec(f: &Fields<'_>, owner: &mut PodTemplateOwner) {
             .then(|| container(f))
     });
     let containers = f.objects("containers", container);
+    let own = containers.iter().filter(|container| !container.is_proxy);
+    owner.cpu = resources::sum(&own.map(|container| container.cpu).collect::<Vec<_>>());
     for container in native.into_iter().flatten().chain(containers) {
         lifecycle::join(&mut owner.lifecycle, &container.lifecycle);
         if !container.is_proxy {
@@ -133,6 +136,7 @@ struct Container {
     is_router: bool,
     ports: Vec<ContainerPort>,
     lifecycle: Lifecycle,
+    cpu: Cpu,
 }
 
 fn container(f: &Fields<'_>) -> Container {
@@ -146,6 +150,7 @@ fn container(f: &Fields<'_>) -> Container {
         is_auto: f.text("image").is_some_and(|image| &*image == "auto"),
         is_router: words("args") || words("command"),
         lifecycle: lifecycle::container(f),
+        cpu: resources::container(f),
         ports: f
             .objects("ports", |f| {
                 Some(ContainerPort {

@@ -39,7 +39,10 @@ pub use model::{
     AppError, AppRetries, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair,
     OnError, StepSpec, WorkloadModel,
 };
-pub use pod_model::{ColdStart, CpuLimit, QueueDiscipline, RuntimePauses};
+pub use pod_model::{
+    CallPool, CallTimes, ColdStart, CpuLimit, PriorityLevel, QueueDiscipline, RequestPriority,
+    RuntimePauses,
+};
 pub use profile::{Course, Profile, ProfileShape, Spike, Stage};
 pub use read_expect::expectation;
 pub(crate) use read_model::WORKERS_MAX;

@@ -1,8 +1,11 @@
 //! `Model`: what Kubernetes and Istio YAML do not say about applications and the network.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::pod_model::{ColdStart, CpuLimit, QueueDiscipline, RuntimePauses};
+use super::pod_model::{
+    CallPool, CallTimes, ColdStart, CpuLimit, QueueDiscipline, RequestPriority, RuntimePauses,
+};
 use super::run::HeaderValue;
 use crate::engine::Distribution;
 use crate::http::Url;
@@ -110,6 +113,10 @@ pub struct WorkloadModel {
     pub status: u16,
     /// Which waiting request is next.
     pub queue_discipline: QueueDiscipline,
+    /// Which requests are more important.
+    pub priority: Option<RequestPriority>,
+    /// What calls take one of before they are made, in the order of names.
+    pub pools: Vec<CallPool>,
     /// Work takes longer after a start.
     pub warm_up: Option<ColdStart>,
     /// Pauses of the runtime.
@@ -143,6 +150,8 @@ impl Default for WorkloadModel {
             connections: Connections::Accept,
             status: 200,
             queue_discipline: QueueDiscipline::Fifo,
+            priority: None,
+            pools: Vec::new(),
             warm_up: None,
             pauses: None,
             cpu: None,
@@ -223,6 +232,10 @@ pub struct CallSpec {
     pub cache_hit_rate: Option<Fraction>,
     /// The caller does not wait, and how it ends does not matter.
     pub is_async: bool,
+    /// One of a row of such calls, of which a drawn number is made: the row's numbers, its place in it.
+    pub times: Option<(Arc<CallTimes>, u32)>,
+    /// Index of the pool of which it takes one.
+    pub pool: Option<usize>,
     /// Where it was written.
     pub origin: Origin,
 }

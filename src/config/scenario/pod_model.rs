@@ -1,7 +1,8 @@
-//! What few pods have: another order of waiting, a cold start, pauses, a CPU limit.
+//! What few pods have: another order of waiting, priorities, pools, a cold start, pauses, a CPU limit.
 
 use crate::engine::Distribution;
-use crate::units::SimDuration;
+use crate::units::{Fraction, SimDuration};
+use crate::xds::Name;
 
 /// Order and cut of a pod's queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,8 +51,53 @@ pub struct RuntimePauses {
 /// A limit on a pod's processor time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CpuLimit {
-    /// Thousandths of a core.
-    pub milli_cores: u32,
+    /// Thousandths of a core; `None`: `resources.limits.cpu` of its containers.
+    pub milli_cores: Option<u32>,
     /// Processor time of a request; `None`: its service time.
     pub per_request: Option<Distribution>,
+}
+
+/// Requests that are more important than others, by a header.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestPriority {
+    /// Lower case.
+    pub header: Name,
+    /// Values of the header, the most important first.
+    pub levels: Vec<PriorityLevel>,
+    /// Level of a request without the header, or with another value.
+    pub default: usize,
+}
+
+/// One level.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PriorityLevel {
+    /// Value of the header.
+    pub value: Name,
+    /// Refused once so large a share of the queue is taken; `None`: as long as there is a place.
+    pub shed_from: Option<Fraction>,
+}
+
+/// A pool of an application's own: connections to a database, threads for one kind of call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallPool {
+    /// As calls name it.
+    pub name: Name,
+    /// Calls of one pod that hold one at once.
+    pub size: u32,
+    /// A call that has waited for so long fails; `None`: it waits.
+    pub timeout: Option<SimDuration>,
+}
+
+/// How often a call is made for one request, where that is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallTimes {
+    /// (times, share of requests), by times.
+    pub shares: Vec<(u32, Fraction)>,
+}
+
+impl CallTimes {
+    /// Most calls of one request.
+    pub fn most(&self) -> u32 {
+        self.shares.last().map_or(0, |(times, _)| *times)
+    }
 }

@@ -1,12 +1,16 @@
 //! The entries of `calls`: what an application calls, how often, and what it does when that fails.
 
+use std::sync::Arc;
+
 use super::lengths::{Files, LENGTH_MAX, distribution};
 use super::model::{AppRetries, CallSpec, OnError, StepSpec};
+use super::pod_model::{CallPool, CallTimes};
 use super::read_load::headers;
 use super::reader::Report;
+use crate::diagnostic::nearest;
 use crate::engine::Distribution;
 use crate::manifest::{Node, Value};
-use crate::units::SimDuration;
+use crate::units::{Fraction, SimDuration};
 
 pub(super) const CALL_FIELDS: &[&str] = &[
     "url",
@@ -19,8 +23,10 @@ pub(super) const CALL_FIELDS: &[&str] = &[
     "probability",
     "cache",
     "async",
+    "pool",
 ];
 pub(super) const CACHE_FIELDS: &[&str] = &["hitRate"];
+pub(super) const TIMES_FIELDS: &[&str] = &["uniform", "shares"];
 /// More than any library is set to.
 const APP_RETRIES_MAX: u32 = 1000;
 /// Calls of one kind for one request.
@@ -47,9 +53,14 @@ pub(super) fn app_retries(
 }
 
 /// One entry of `calls`: with `times` it is several steps.
-pub(super) fn step(report: &mut Report, node: &Node, files: Files<'_>) -> Vec<StepSpec> {
+pub(super) fn step(
+    report: &mut Report,
+    node: &Node,
+    files: Files<'_>,
+    pools: &[CallPool],
+) -> Vec<StepSpec> {
     let Some(parallel) = node.get("parallel") else {
-        let calls = call(report, node, files);
+        let calls = call(report, node, files, pools);
         return calls.into_iter().map(StepSpec::Call).collect();
     };
     report.fields(node, "a parallel step", &["parallel"]);
@@ -58,23 +69,102 @@ pub(super) fn step(report: &mut Report, node: &Node, files: Files<'_>) -> Vec<St
         let what = "`parallel` has no calls".to_owned();
         report.error("TT-CALL", parallel, what, "");
     }
-    let calls = items.iter().flat_map(|item| call(report, item, files));
+    let calls = items
+        .iter()
+        .flat_map(|item| call(report, item, files, pools));
     vec![StepSpec::Parallel(calls.collect())]
 }
 
 /// A call, as often as `times` says; nothing when it cannot be read.
-fn call(report: &mut Report, node: &Node, files: Files<'_>) -> Vec<CallSpec> {
-    let times = match node.get("times") {
-        Some(node) => report.count32(node, 1, TIMES_MAX).unwrap_or(1),
-        None => 1,
+fn call(report: &mut Report, node: &Node, files: Files<'_>, pools: &[CallPool]) -> Vec<CallSpec> {
+    let Some(call) = one_call(report, node, files, pools) else {
+        return Vec::new();
     };
-    match one_call(report, node, files) {
-        Some(call) => vec![call; times as usize],
-        None => Vec::new(),
-    }
+    let drawn = match node.get("times") {
+        Some(node) if matches!(node.value, Value::Mapping(_)) => match drawn_times(report, node) {
+            Some(drawn) => Arc::new(drawn),
+            None => return Vec::new(),
+        },
+        Some(node) => {
+            let times = report.count32(node, 1, TIMES_MAX).unwrap_or(1);
+            return vec![call; times as usize];
+        }
+        None => return vec![call],
+    };
+    let row = (0..drawn.most()).map(|place| CallSpec {
+        times: Some((Arc::clone(&drawn), place)),
+        ..call.clone()
+    });
+    row.collect()
 }
 
-fn one_call(report: &mut Report, node: &Node, files: Files<'_>) -> Option<CallSpec> {
+/// `{uniform: [1, 5]}` or `{shares: {1: 90%, 20: 10%}}`.
+fn drawn_times(report: &mut Report, node: &Node) -> Option<CallTimes> {
+    let fields = report.fields(node, "times", TIMES_FIELDS);
+    let help = "write a number, `{uniform: [1, 5]}`, or `{shares: {1: 90%, 20: 10%}}`";
+    let shares = match (fields.get("uniform"), fields.get("shares")) {
+        (Some(node), None) => uniform(report, node)?,
+        (None, Some(node)) => shares(report, node)?,
+        _ => {
+            let what = "`times` that are drawn are either `uniform` or `shares`".to_owned();
+            report.error("TT-CALL", node, what, help);
+            return None;
+        }
+    };
+    Some(CallTimes { shares })
+}
+
+/// Every number between the two, both included, as often as any other.
+fn uniform(report: &mut Report, node: &Node) -> Option<Vec<(u32, Fraction)>> {
+    let ends: Vec<Option<u32>> = (report.list(Some(node), "two numbers").iter())
+        .map(|item| report.count32(item, 0, TIMES_MAX))
+        .collect();
+    let [Some(low), Some(high)] = ends[..] else {
+        let what = "`uniform` needs its least and its greatest number".to_owned();
+        report.error("TT-CALL", node, what, "write for example `uniform: [1, 5]`");
+        return None;
+    };
+    if low >= high {
+        let what = format!("{low} is not below {high}");
+        report.error("TT-CALL", node, what, "the smaller number comes first");
+        return None;
+    }
+    // Parts of a million, so that all of them together are exactly one.
+    let count = u64::from(high - low + 1);
+    let until = |n: u64| (1_000_000 * n / count) as u32;
+    let share = |n: u64| Fraction::from_ppm(until(n + 1) - until(n));
+    let all = (low..=high).zip(0..);
+    Some(all.map(|(times, n)| (times, share(n))).collect())
+}
+
+fn shares(report: &mut Report, node: &Node) -> Option<Vec<(u32, Fraction)>> {
+    let help = "write for example `{1: 90%, 20: 10%}`: how often, for which share of requests";
+    let mut read = Vec::new();
+    for (key, value) in node.entries() {
+        let times = key.text.parse::<u32>().ok().filter(|n| *n <= TIMES_MAX);
+        let Some(times) = times else {
+            let what = format!("`{}` is not a number of calls (0 to {TIMES_MAX})", key.text);
+            report.error("TT-CALL", value, what, help);
+            return None;
+        };
+        read.push((times, report.parsed::<Fraction>(value, "TT-CALL")?));
+    }
+    read.sort_by_key(|(times, _)| *times);
+    let sum: u64 = read.iter().map(|(_, share)| u64::from(share.ppm())).sum();
+    if sum != u64::from(Fraction::ONE.ppm()) {
+        let what = format!("the shares add up to {}%, not to 100%", sum as f64 / 1e4);
+        report.error("TT-CALL", node, what, help);
+        return None;
+    }
+    Some(read)
+}
+
+fn one_call(
+    report: &mut Report,
+    node: &Node,
+    files: Files<'_>,
+    pools: &[CallPool],
+) -> Option<CallSpec> {
     let mut read = CallSpec {
         url: crate::http::Url::parse("http://unknown/").ok()?,
         method: "GET".into(),
@@ -85,6 +175,8 @@ fn one_call(report: &mut Report, node: &Node, files: Files<'_>) -> Option<CallSp
         probability: None,
         cache_hit_rate: None,
         is_async: false,
+        times: None,
+        pool: None,
         origin: report.origin(node),
     };
     if !matches!(node.value, Value::Mapping(_)) {
@@ -121,10 +213,29 @@ fn one_call(report: &mut Report, node: &Node, files: Files<'_>) -> Option<CallSp
             report.error("TT-CALL", node, what, "leave out `onError`, or `async`");
         }
     }
+    if let Some(node) = fields.get("pool") {
+        read.pool = pool(report, node, pools);
+    }
     let help = "a call is a URL, or a mapping with `url`";
     let url = fields.need(report, "url", help)?;
     read.url = report.url(url)?;
     Some(read)
+}
+
+/// Which of the workload's pools is meant.
+fn pool(report: &mut Report, node: &Node, pools: &[CallPool]) -> Option<usize> {
+    let name = report.text(node)?;
+    let found = pools.iter().position(|pool| pool.name == name);
+    if found.is_none() {
+        let known = || pools.iter().map(|pool| &*pool.name);
+        let help = match nearest(&name, known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "declare it in `pools` of the workload: `{db: {size: 10}}`".to_owned(),
+        };
+        let what = format!("the workload has no pool `{name}`");
+        report.error("TT-CALL", node, what, &help);
+    }
+    found
 }
 
 fn on_error(report: &mut Report, node: &Node) -> Option<OnError> {

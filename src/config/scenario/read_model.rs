@@ -11,7 +11,7 @@ use super::model::{
 };
 use super::read_call::step;
 use super::read_load::headers;
-use super::read_pod::pod;
+use super::read_pod::{pod, pools};
 use super::reader::{Fields, Report};
 use super::run::HeaderValue;
 use crate::diagnostic::Diagnostic;
@@ -32,6 +32,8 @@ pub(super) const WORKLOAD_FIELDS: &[&str] = &[
     "connections",
     "status",
     "queueDiscipline",
+    "priority",
+    "pools",
     "warmUp",
     "pauses",
     "cpu",
@@ -189,9 +191,14 @@ fn workload(
     if let Some(node) = fields.get("errors") {
         read.errors = errors(report, node);
     }
+    if let Some(node) = fields.get("pools") {
+        read.pools = pools(report, node);
+    }
     if let Some(node) = fields.get("calls") {
         let steps = report.list(Some(node), "calls").iter();
-        read.calls = steps.flat_map(|item| step(report, item, files)).collect();
+        read.calls = steps
+            .flat_map(|item| step(report, item, files, &read.pools))
+            .collect();
         let calls = read.calls.iter().map(|step| match step {
             StepSpec::Call(_) => 1,
             StepSpec::Parallel(calls) => calls.len(),

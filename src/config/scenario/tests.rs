@@ -306,7 +306,7 @@ workloads:
     assert_eq!(read.defaults.warm_up.map(|w| w.at_start), Some(true));
     let a = &read.workloads["shop/a"];
     assert_eq!(a.queue_discipline, QueueDiscipline::Lifo);
-    assert_eq!(a.cpu.as_ref().map(|cpu| cpu.milli_cores), Some(2000));
+    assert_eq!(a.cpu.as_ref().map(|cpu| cpu.milli_cores), Some(Some(2000)));
     assert_eq!(
         a.pauses, read.defaults.pauses,
         "not written, so from `defaults`"
@@ -330,6 +330,82 @@ workloads:
             "7 TT-QUEUE a queue has one discipline",
             "7 TT-NUMBER factor 0.5 is not between 1 and 1000",
             "7 TT-DURATION pauses less than 1ms apart",
+        ],
+    );
+}
+
+#[test]
+fn priorities_pools_and_drawn_numbers_of_calls_are_read() {
+    let (read, complaints) = model(
+        "workloads:
+  shop/a:
+    queue: 20
+    priority: {header: X-Priority, order: [gold, lead], default: gold, shed: {lead: 25%}}
+    pools: {db: {size: 10, timeout: 1s}, cache: {size: 5}}
+    cpu: {perRequest: 3ms}
+    calls:
+    - {url: 'http://b/', pool: db, times: {uniform: [1, 3]}}
+    - {url: 'http://b/', times: {shares: {4: 50%, 0: 50%}}}",
+    );
+    check(&complaints, &[]);
+    let a = &read.workloads["shop/a"];
+    let priority = a.priority.as_ref().expect("it was read");
+    assert_eq!((&*priority.header, priority.default), ("x-priority", 0));
+    let shed: Vec<Option<u32>> = (priority.levels.iter())
+        .map(|level| level.shed_from.map(crate::units::Fraction::ppm))
+        .collect();
+    assert_eq!(shed, [None, Some(250_000)]);
+    let pools: Vec<(&str, u32)> = a.pools.iter().map(|p| (&*p.name, p.size)).collect();
+    assert_eq!(pools, [("cache", 5), ("db", 10)], "in the order of names");
+    assert_eq!(a.cpu.as_ref().map(|cpu| cpu.milli_cores), Some(None));
+    let calls: Vec<(u32, Option<usize>)> = (a.calls.iter())
+        .filter_map(|step| match step {
+            StepSpec::Call(call) => Some((call.times.as_ref()?.1, call.pool)),
+            StepSpec::Parallel(_) => None,
+        })
+        .collect();
+    let db = Some(1);
+    let rows = [
+        (0, db),
+        (1, db),
+        (2, db),
+        (0, None),
+        (1, None),
+        (2, None),
+        (3, None),
+    ];
+    assert_eq!(calls, rows);
+    let (_, complaints) = model(
+        "workloads:
+  shop/a:
+    queue: unlimited
+    priority: {header: x, order: [a], shed: {b: 3%}}
+    pools: {db: {sizes: 3}, x: {size: 0}}
+    calls:
+    - {url: 'http://x/', pool: dn}
+    - {url: 'http://x/', times: {uniform: [5, 1]}}
+    - {url: 'http://x/', times: {shares: {1: 90%, 2: 5%}}}
+    - {url: 'http://x/', times: {shares: {many: 100%}}}
+    - {url: 'http://x/', times: {}}
+  shop/b: {queue: 1, priority: {header: x, order: [a, b], default: aa}}
+  shop/c: {queue: unlimited, priority: {header: x, order: [a, b], shed: {b: 3%}}}
+  shop/d: {pools: [db]}",
+    );
+    check(
+        &complaints,
+        &[
+            "5 TT-UNKNOWN-FIELD `sizes` is not a field of a pool",
+            "5 TT-MISSING-FIELD `size` is missing",
+            "5 TT-NUMBER `0` is not a whole number between 1 and 1000000",
+            "7 TT-CALL the workload has no pool `dn`",
+            "8 TT-CALL 5 is not below 1",
+            "9 TT-CALL the shares add up to 95%, not to 100%",
+            "10 TT-CALL `many` is not a number of calls (0 to 1000)",
+            "11 TT-CALL `times` that are drawn are either `uniform` or `shares`",
+            "4 TT-PRIORITY 1 values in `order`, of 2 to 16",
+            "12 TT-PRIORITY `aa` is not in `order`",
+            "13 TT-PRIORITY `shed` is a share of `queue`, and this one has no end",
+            "14 TT-WRONG-TYPE `pools` needs a mapping, found a list",
         ],
     );
 }
@@ -516,6 +592,8 @@ fn the_schemas_have_the_fields_the_decoder_reads() {
         (&model, "WarmUp", read_pod::WARM_UP_FIELDS),
         (&model, "Pauses", read_pod::PAUSES_FIELDS),
         (&model, "Cpu", read_pod::CPU_FIELDS),
+        (&model, "Priority", read_pod::PRIORITY_FIELDS),
+        (&model, "Pool", read_pod::POOL_FIELDS),
         (&scenario, "ScenarioSpec", read_scenario::SCENARIO_FIELDS),
         (&scenario, "Load", read_load::LOAD_FIELDS),
         (&scenario, "RouteTest", read_routes::ROUTE_FIELDS),

@@ -67,6 +67,7 @@ pub(super) fn workload(
         has_proxy_container: false,
         is_gateway: false,
         lifecycle: crate::xds::snapshot::Lifecycle::default(),
+        cpu: crate::xds::snapshot::Cpu::default(),
     }
 }
 

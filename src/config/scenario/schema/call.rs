@@ -26,7 +26,7 @@ pub(super) struct Parallel {
 #[schemars(untagged)]
 pub(super) enum CallOrUrl {
     Url(String),
-    Call(Call),
+    Call(Box<Call>),
 }
 
 #[derive(JsonSchema)]
@@ -45,8 +45,7 @@ pub(super) struct Call {
     /// The application's own retries, above those of its proxy.
     retries: Option<Retries>,
     /// So many calls: one after the other, or at once within `parallel`.
-    #[schemars(range(min = 1, max = 1000))]
-    times: Option<u32>,
+    times: Option<Times>,
     /// Share of requests for which it is made; all when not written.
     probability: Option<TextOrNumber>,
     /// A cache in front of it.
@@ -54,6 +53,25 @@ pub(super) struct Call {
     /// The caller does not wait for it, and how it ends does not matter.
     #[schemars(rename = "async")]
     is_async: Option<bool>,
+    /// Name of the workload's pool of which it takes one before it is made, and gives it back when it is over, its `retries` included.
+    pool: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Times {
+    Count(#[schemars(range(min = 1, max = 1000))] u32),
+    Drawn(DrawnTimes),
+}
+
+/// Drawn for each request.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) enum DrawnTimes {
+    /// Least and greatest number; each number between them is as frequent as any other.
+    Uniform([u32; 2]),
+    /// Share of requests by number of calls; the shares add up to 100%.
+    Shares(BTreeMap<String, TextOrNumber>),
 }
 
 #[derive(JsonSchema)]

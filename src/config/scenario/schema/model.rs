@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 
 use super::call::Step;
 use super::length::{Distribution, Duration};
-use super::pod::{Cpu, Deadline, Pauses, QueueDiscipline, WarmUp};
+use super::pod::{Cpu, Deadline, Pauses, Pool, Priority, QueueDiscipline, WarmUp};
 use super::value::{PlainValue, TextOrNumber};
 
 #[derive(JsonSchema)]
@@ -83,6 +83,10 @@ pub(super) struct Workload {
     status: Option<u16>,
     /// Which waiting request is next; fifo when not written.
     queue_discipline: Option<QueueDiscipline>,
+    /// Which requests are more important.
+    priority: Option<Priority>,
+    /// Pools by name, of which calls take one before they are made.
+    pools: Option<BTreeMap<String, Pool>>,
     /// A cold start.
     warm_up: Option<WarmUp>,
     /// Pauses of the runtime.

@@ -1,9 +1,37 @@
 //! What few pods have.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 
 use super::length::{Distribution, Duration};
 use super::value::TextOrNumber;
+
+/// Requests that are more important than others: served first while others wait, and with `shed` the last to be refused.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Priority {
+    /// Request header that says how important it is.
+    header: String,
+    /// Its values, the most important first.
+    #[schemars(length(min = 2, max = 16))]
+    order: Vec<String>,
+    /// What a request without the header is, or with another value; the last of `order` when not written.
+    default: Option<String>,
+    /// Share of `queue` that is taken from which requests of a value are refused (503), for example `{batch: 25%}`.
+    shed: Option<BTreeMap<String, TextOrNumber>>,
+}
+
+/// Connections or threads of the application for one kind of call.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Pool {
+    /// Calls of one pod that hold one at once; others wait, and keep their place in the pod.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    size: u32,
+    /// A call that has waited for so long fails (as without an answer); it waits without end when not written.
+    timeout: Option<Duration>,
+}
 
 /// Which waiting request is next.
 #[derive(JsonSchema)]
@@ -75,8 +103,8 @@ pub(super) struct Pauses {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Cpu {
-    /// Cores: `500m`, `2`.
-    limit: TextOrNumber,
+    /// Cores: `500m`, `2`; `resources.limits.cpu` of its containers when not written.
+    limit: Option<TextOrNumber>,
     /// Processor time of a request; its service time when not written.
     per_request: Option<Distribution>,
 }
