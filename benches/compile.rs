@@ -67,6 +67,7 @@ fn deployment(namespace: &str, app: &str, version: &str) -> PodTemplateOwner {
         has_proxy_container: true,
         is_gateway: false,
         lifecycle: towtank::xds::snapshot::Lifecycle::default(),
+        cpu: towtank::xds::snapshot::Cpu::default(),
     }
 }
 
