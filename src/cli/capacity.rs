@@ -1,19 +1,22 @@
 //! `capacity`: the greatest load that meets what is expected, what gives way beyond it, and the
 //! replicas that another load needs.
 
+mod value;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use super::args::{Along, CapacityArgs, CapacityFormat, Target};
+use super::args::{CapacityArgs, CapacityFormat, Target};
 use super::exit_code::{ExitCode, Failure};
 use super::interrupt;
 use super::output::Console;
-use super::pipeline::{self, Inputs, Mesh};
+use super::pipeline::{self, Gathered, Inputs, Mesh};
 use super::traffic::{check, data, only_scenario};
 use crate::config::scenario::Target as Pods;
 use crate::config::scenario::{
     EventKind, FailureKind, LoadSource, Part, Scenario, TargetKind, TimedEvent, expectation,
 };
+use crate::experiment::along::Along;
 use crate::experiment::bracket::{Bracket, Search, Stand, bracket};
 use crate::experiment::capacity::{Point, ReplicaPlan, Survey, busiest, stand};
 use crate::experiment::replicas::{Replicas, Trial, needed};
@@ -46,12 +49,17 @@ pub(super) fn capacity(args: &CapacityArgs, console: Console) -> Result<ExitCode
         scenario: args.scenario.as_deref(),
         tolerant: false,
     };
-    let mesh = pipeline::read(&inputs, console)?;
-    let mut scenario = only_scenario(&mesh)?;
-    scenario.duration = args.duration.or(scenario.duration);
-    check(&scenario)?;
-    let assumed = expect(args, &mut scenario)?;
-    let survey = Surveyor::new(args, &mesh, scenario, console).survey(assumed)?;
+    if let (Along::Value(range), Some(_)) = (&args.along, args.target) {
+        let what = format!(
+            "--target counts replicas for a load: leave it out, or `--along {}`",
+            range.path
+        );
+        return Err(Failure::Usage(what));
+    }
+    let gathered = pipeline::gather(&inputs)?;
+    let mesh = gathered.mesh(&[], console)?;
+    let (scenario, assumed) = asked(args, &mesh)?;
+    let survey = Surveyor::new(args, &gathered, &mesh, scenario, console).survey(assumed)?;
     let text = match args.output {
         CapacityFormat::Text => report::text(&survey),
         CapacityFormat::Json => report::json(&survey),
@@ -67,6 +75,15 @@ pub(super) fn capacity(args: &CapacityArgs, console: Console) -> Result<ExitCode
     } else {
         ExitCode::Done
     })
+}
+
+/// The scenario as the flags have it; true when what has to hold was assumed.
+fn asked(args: &CapacityArgs, mesh: &Mesh) -> Result<(Scenario, bool), Failure> {
+    let mut scenario = only_scenario(mesh)?;
+    scenario.duration = args.duration.or(scenario.duration);
+    check(&scenario)?;
+    let assumed = expect(args, &mut scenario)?;
+    Ok((scenario, assumed))
 }
 
 /// What has to hold; true when it was assumed.
@@ -88,6 +105,7 @@ fn expect(args: &CapacityArgs, scenario: &mut Scenario) -> Result<bool, Failure>
 
 struct Surveyor<'a> {
     args: &'a CapacityArgs,
+    gathered: &'a Gathered,
     mesh: &'a Mesh,
     scenario: Scenario,
     seed: u64,
@@ -98,9 +116,16 @@ struct Surveyor<'a> {
 }
 
 impl<'a> Surveyor<'a> {
-    fn new(args: &'a CapacityArgs, mesh: &'a Mesh, scenario: Scenario, console: Console) -> Self {
+    fn new(
+        args: &'a CapacityArgs,
+        gathered: &'a Gathered,
+        mesh: &'a Mesh,
+        scenario: Scenario,
+        console: Console,
+    ) -> Self {
         Self {
             args,
+            gathered,
             mesh,
             seed: args.seed.unwrap_or(scenario.seed),
             replications: (args.replications)
@@ -115,17 +140,17 @@ impl<'a> Surveyor<'a> {
         let mut survey = Survey {
             scenario: self.scenario.name.to_string(),
             seed: self.seed,
-            along: match self.args.along {
-                Along::Load => "load",
-                Along::ServiceTime => "service time",
-            }
-            .to_owned(),
+            along: self.args.along.to_string(),
             expected: (self.scenario.expect.iter())
                 .map(|e| e.text.to_string())
                 .collect(),
             assumed_expectations,
             ..Survey::default()
         };
+        if let Along::Value(range) = &self.args.along {
+            self.search_value(range, &mut survey)?;
+            return Ok(survey);
+        }
         let search = Search {
             start: 1.0,
             least: FACTOR_MIN,
@@ -162,7 +187,7 @@ impl<'a> Surveyor<'a> {
         Ok(survey)
     }
 
-    /// Runs a factor until the runs tell, or they were enough.
+    /// Runs a multiple of what is written.
     fn settled(
         &mut self,
         mesh: &Mesh,
@@ -171,13 +196,19 @@ impl<'a> Surveyor<'a> {
     ) -> Result<Record, Stopped> {
         let mut scenario = self.scenario.clone();
         match self.args.along {
-            Along::Load => scenario.scale_all(factor),
             Along::ServiceTime => slow_down(mesh, &mut scenario, factor),
+            Along::Load | Along::Value(_) => scenario.scale_all(factor),
         }
         if let Some(zone) = lost {
             lose(mesh, &mut scenario, zone);
         }
         check(&scenario).map_err(Stopped::Failed)?;
+        let what = format!("{} × {factor:.3}", self.args.along);
+        self.decided(mesh, &scenario, &what)
+    }
+
+    /// Runs a scenario until the runs tell, or they were enough.
+    fn decided(&mut self, mesh: &Mesh, scenario: &Scenario, what: &str) -> Result<Record, Stopped> {
         let mut replications = self.replications;
         loop {
             let how = pipeline::How {
@@ -186,19 +217,13 @@ impl<'a> Surveyor<'a> {
                 threads: self.args.threads.map(usize::from),
                 ..pipeline::How::default()
             };
-            let record = mesh.judged(&scenario, &how).map_err(Stopped::Failed)?;
+            let record = mesh.judged(scenario, &how).map_err(Stopped::Failed)?;
             self.made += 1;
             if record.ended == Ended::Interrupted {
                 return Err(Stopped::Interrupted);
             }
-            self.console.note_progress(&format!(
-                "{} × {factor:.3}: {}",
-                match self.args.along {
-                    Along::Load => "load",
-                    Along::ServiceTime => "service time",
-                },
-                report::stand_word(stand(&record))
-            ));
+            self.console
+                .note_progress(&format!("{what}: {}", report::stand_word(stand(&record))));
             if stand(&record) != Stand::Unclear || replications >= self.replications * MORE_MAX {
                 return Ok(record);
             }

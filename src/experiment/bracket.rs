@@ -80,6 +80,72 @@ pub fn bracket<E>(
     })
 }
 
+/// Where it changes between two values: the ends first, then three values between them when both
+/// stand alike, then inwards from the first change. `round` gives the nearest value that can be
+/// tried. True when things change more than once.
+pub fn between<E>(
+    (low, high): (f64, f64),
+    precision: f64,
+    round: impl Fn(f64) -> f64,
+    mut at: impl FnMut(f64) -> Result<Stand, E>,
+) -> Result<(Bracket, bool), E> {
+    let mut known = vec![(low, at(low)?), (high, at(high)?)];
+    if known[0].1 == known[1].1 {
+        let middle = (low * high).sqrt();
+        for value in [middle, (low * middle).sqrt(), (middle * high).sqrt()].map(&round) {
+            if known
+                .iter()
+                .all(|(other, _)| (other - value).abs() > f64::EPSILON)
+            {
+                known.push((value, at(value)?));
+            }
+        }
+    }
+    known.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let decided: Vec<(f64, Stand)> = (known.iter().copied())
+        .filter(|(_, stand)| *stand != Stand::Unclear)
+        .collect();
+    let changes = decided.windows(2).filter(|pair| pair[0].1 != pair[1].1);
+    let several = changes.clone().count() > 1;
+    let first = changes.map(|pair| (pair[0], pair[1])).next();
+    let Some((mut lower, mut upper)) = first else {
+        let is = |wanted| decided.iter().any(|(_, stand)| *stand == wanted);
+        let end = |wanted| is(wanted).then(|| decided.iter().map(|(v, _)| *v).fold(low, f64::max));
+        let found = Bracket {
+            holds: end(Stand::Holds),
+            breaks: end(Stand::Breaks),
+        };
+        return Ok((found, false));
+    };
+    while upper.0 / lower.0 > 1.0 + precision {
+        let value = round((lower.0 * upper.0).sqrt());
+        if value <= lower.0 || value >= upper.0 {
+            break;
+        }
+        match at(value)? {
+            // What the runs do not tell stays between the ends.
+            Stand::Unclear => break,
+            stand if stand == lower.1 => lower.0 = value,
+            _ => upper.0 = value,
+        }
+    }
+    let holds = if lower.1 == Stand::Holds {
+        lower.0
+    } else {
+        upper.0
+    };
+    let breaks = if lower.1 == Stand::Holds {
+        upper.0
+    } else {
+        lower.0
+    };
+    let found = Bracket {
+        holds: Some(holds),
+        breaks: Some(breaks),
+    };
+    Ok((found, several))
+}
+
 /// Notes how things stand at a value; gives the next one to try while one end is missing.
 fn outwards(search: &Search, found: &mut Bracket, value: f64, stand: Stand) -> Option<f64> {
     match stand {
@@ -134,6 +200,33 @@ mod tests {
             assert!(breaks / holds <= 1.05, "{holds} {breaks}");
             assert!(runs < 25, "{runs} for {cliff}");
         }
+    }
+
+    #[test]
+    fn a_change_between_two_values_is_found_whichever_side_holds() {
+        let round = |value: f64| value.round();
+        let find = |holds: &dyn Fn(f64) -> bool, high: f64| {
+            let stand = |value| {
+                if holds(value) {
+                    Stand::Holds
+                } else {
+                    Stand::Breaks
+                }
+            };
+            between::<()>((1.0, high), 0.05, round, |value| Ok(stand(value))).expect("ends")
+        };
+        let ends = |(found, several): (Bracket, bool)| (found.holds, found.breaks, several);
+        let below = find(&|value| value < 37.0, 64.0);
+        assert_eq!(ends(below), (Some(36.0), Some(37.0), false));
+        let above = find(&|value| value > 3.0, 64.0);
+        assert_eq!(ends(above), (Some(4.0), Some(3.0), false));
+        let (found, several) = find(&|value| !(20.0..500.0).contains(&value), 1_000.0);
+        assert!(
+            several && found.holds < Some(20.0) && found.breaks >= Some(20.0),
+            "{found:?}"
+        );
+        assert_eq!(ends(find(&|_| true, 64.0)), (Some(64.0), None, false));
+        assert_eq!(ends(find(&|_| false, 64.0)), (None, Some(64.0), false));
     }
 
     #[test]

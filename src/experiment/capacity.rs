@@ -9,8 +9,10 @@ use crate::observe::record::{ExpectationRecord, Verdict, WorkloadRecord, failed}
 /// One load that was tried.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// Multiple of what the scenario says.
+    /// Multiple of what the scenario says; of a value between two ends, the value itself.
     pub factor: f64,
+    /// Of a value between two ends: as it stands in YAML.
+    pub value: Option<String>,
     /// Repetitions that were run in the end.
     pub replications: u32,
     /// How it stands.
@@ -32,8 +34,10 @@ pub struct Survey {
     pub scenario: String,
     /// Seed of all randomness.
     pub seed: u64,
-    /// `load` or `service time`.
+    /// `load`, `service time`, or the path of a value.
     pub along: String,
+    /// It stops to hold, or begins to, more than once between the two ends of a value.
+    pub changes_again: bool,
     /// What has to hold, as text, and whether it was assumed because nobody wrote anything.
     pub expected: Vec<String>,
     /// See [`Self::expected`].
@@ -79,6 +83,7 @@ impl Point {
         let runs = f64::from(record.replications.max(1));
         Self {
             factor,
+            value: None,
             replications: record.replications,
             stand: stand(record),
             offered: if seconds > 0.0 {

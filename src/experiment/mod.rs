@@ -4,6 +4,7 @@
 //! seeded by its number, and results are merged by number, so the number of threads changes
 //! nothing but the time it takes.
 
+pub mod along;
 pub mod bench;
 pub mod bracket;
 pub mod capacity;

@@ -28,16 +28,18 @@ pub struct CapacityReport {
     pub scenario: String,
     /// Seed of all randomness.
     pub seed: u64,
-    /// What was multiplied: `load` or `service time`.
+    /// What was multiplied (`load` or `service time`), or the path of the value that was searched.
     pub along: String,
     /// What has to hold.
     pub expected: Vec<String>,
     /// Nobody wrote an expectation: those of `expected` were assumed.
     pub expected_is_assumed: bool,
-    /// Greatest multiple of what the scenario says at which everything held; null: it held nowhere.
+    /// Greatest multiple of what the scenario says at which everything held; null: it held nowhere. Of a value: the one beside the change that holds.
     pub holds_at: Option<f64>,
-    /// Smallest multiple at which something was broken; null: nothing broke.
+    /// Smallest multiple at which something was broken; null: nothing broke. Of a value: the one beside the change that breaks.
     pub breaks_at: Option<f64>,
+    /// It changes more than once between the two ends of a value; `holdsAt` and `breaksAt` are beside the first change.
+    pub changes_again: bool,
     /// What gives way where it breaks, sentences.
     pub bottleneck: Vec<String>,
     /// Loads that were tried, in the order in which they were.
@@ -55,8 +57,11 @@ pub struct CapacityReport {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
-    /// Multiple of what the scenario says.
+    /// Multiple of what the scenario says; the value itself where one was searched (times in milliseconds).
     pub factor: f64,
+    /// The value as it stands in YAML; left out for multiples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     /// Requests that were started, per second.
     pub requests_per_second: f64,
     /// Of those that ended, the share that failed.
@@ -137,8 +142,58 @@ pub fn text(survey: &Survey) -> String {
     out
 }
 
+/// The answer where a value was searched.
+fn answer_of_value(survey: &Survey) -> String {
+    let (name, along) = (&survey.scenario, &survey.along);
+    let point = |at: f64| {
+        let mut points = survey.points.iter();
+        points.find(|p| p.factor.to_bits() == at.to_bits())
+    };
+    let value = |at: f64| point(at).and_then(|p| p.value.clone()).unwrap_or_default();
+    let ends = sorted(survey);
+    let all = match (ends.first(), ends.last()) {
+        (Some(low), Some(high)) => format!(
+            "at each of the {} values that were tried, from {} to {}",
+            ends.len(),
+            value(low.factor),
+            value(high.factor)
+        ),
+        _ => String::new(),
+    };
+    let mut text = match (survey.bracket.holds, survey.bracket.breaks) {
+        (Some(holds), Some(breaks)) if holds < breaks => format!(
+            "{name} holds with `{along}` up to {} and breaks at {}.",
+            value(holds),
+            value(breaks)
+        ),
+        (Some(holds), Some(breaks)) => format!(
+            "{name} breaks with `{along}` up to {} and holds from {} on.",
+            value(breaks),
+            value(holds)
+        ),
+        (Some(_), None) => format!("{name} holds with `{along}` {all}."),
+        (None, Some(_)) => format!("{name} does not hold with `{along}` {all}."),
+        (None, None) => format!("{name}: nothing was decided."),
+    };
+    if let Some(broken) = survey
+        .bracket
+        .breaks
+        .and_then(point)
+        .and_then(Tried::broken)
+    {
+        text.push_str(&format!(" There {}.", measured(broken)));
+    }
+    if survey.changes_again {
+        text.push_str(" That is the first change: beyond it there is another, as the table shows.");
+    }
+    text
+}
+
 /// The answer in a sentence or three.
 fn answer(survey: &Survey) -> String {
+    if survey.points.iter().any(|p| p.value.is_some()) {
+        return answer_of_value(survey);
+    }
     let at = |factor: f64| {
         survey
             .points
@@ -209,8 +264,9 @@ fn measured(record: &ExpectationRecord) -> String {
 
 fn points(out: &mut String, survey: &Survey) {
     heading(out, "What was tried");
+    let of_value = survey.points.iter().any(|p| p.value.is_some());
     let mut table = Table::new(&[
-        ("TIMES", Align::Right),
+        (if of_value { "VALUE" } else { "TIMES" }, Align::Right),
         ("REQUESTS", Align::Right),
         ("FAILED", Align::Right),
         ("RUNS", Align::Right),
@@ -222,7 +278,7 @@ fn points(out: &mut String, survey: &Survey) {
     for point in sorted(survey) {
         let (workload, busy) = point.busiest.clone().unwrap_or_default();
         table.row([
-            digits(point.factor),
+            point.value.clone().unwrap_or_else(|| digits(point.factor)),
             rate(point.offered),
             percent(point.failed),
             count(u64::from(point.replications)),
@@ -312,6 +368,7 @@ pub fn json(survey: &Survey) -> String {
         expected_is_assumed: survey.assumed_expectations,
         holds_at: survey.bracket.holds,
         breaks_at: survey.bracket.breaks,
+        changes_again: survey.changes_again,
         bottleneck: survey.bottleneck.clone(),
         points: survey.points.iter().map(point).collect(),
         plan: survey.plan.as_ref().map(|plan| Plan {
@@ -328,6 +385,7 @@ pub fn json(survey: &Survey) -> String {
 fn point(tried: &Tried) -> Point {
     Point {
         factor: tried.factor,
+        value: tried.value.clone(),
         requests_per_second: tried.offered,
         failed_share: tried.failed,
         replications: tried.replications,
@@ -345,7 +403,7 @@ pub fn schema() -> String {
 
 /// A row per load that was tried, the smallest first.
 pub fn csv(survey: &Survey) -> String {
-    const COLUMNS: [&str; 8] = [
+    const COLUMNS: [&str; 9] = [
         "factor",
         "requests_per_s",
         "failed_share",
@@ -354,6 +412,7 @@ pub fn csv(survey: &Survey) -> String {
         "busiest",
         "utilisation",
         "broken",
+        "value",
     ];
     let mut out = line(COLUMNS);
     for point in sorted(survey) {
@@ -370,6 +429,7 @@ pub fn csv(survey: &Survey) -> String {
             workload,
             busy,
             point.broken().map_or_else(String::new, |e| e.text.clone()),
+            point.value.clone().unwrap_or_default(),
         ];
         out.push_str(&line(cells.iter().map(String::as_str)));
     }

@@ -17,11 +17,13 @@ pub enum Flag {
     SetAfter,
     /// `--vary` of `sweep`.
     Vary,
+    /// `--along` of `capacity`.
+    Along,
 }
 
 impl Flag {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Set, Self::SetAfter, Self::Vary];
+    pub const ALL: [Self; 4] = [Self::Set, Self::SetAfter, Self::Vary, Self::Along];
 
     /// As it is written.
     pub const fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Flag {
             Self::Set => "--set",
             Self::SetAfter => "--set-after",
             Self::Vary => "--vary",
+            Self::Along => "--along",
         }
     }
 }

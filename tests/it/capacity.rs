@@ -77,6 +77,71 @@ fn the_load_that_a_single_server_carries_is_that_of_the_formula() {
     );
 }
 
+/// M/M/1 with 100 per second and a mean time below 40 ms: S / (1 - 0.1 S) = 40 at S = 8 ms.
+#[test]
+fn the_value_at_which_it_tips_is_that_of_the_formula() {
+    let limits = "concurrency: 1, queue: 10000, serviceTime: {exponential: 5ms}";
+    let (_folder, path) = mesh(limits, "rate: 100/s", "'mean(latency) < 40ms'");
+    let range = "Model:spec.workloads.t/api.serviceTime.exponential=1ms..20ms";
+    let found = program::json(&["capacity", &path, "--along", range, "--replications", "8"]);
+    let end = |name: &str| found[name].as_f64().expect("a number");
+    let (holds, breaks) = (end("holdsAt"), end("breaksAt"));
+    assert!(holds < 8.1 && breaks > 7.9, "{holds} to {breaks}");
+    assert!(breaks / holds < 1.12, "{holds} to {breaks}");
+    assert_eq!(found["changesAgain"], false);
+    let texts: Vec<&str> = (found["points"].as_array().expect("points").iter())
+        .filter_map(|p| p["value"].as_str())
+        .collect();
+    assert_eq!(texts[..2], ["1ms", "20ms"], "the ends first");
+}
+
+/// What holds everywhere between the ends, or nowhere, is said so.
+#[test]
+fn a_value_without_a_cliff_is_told_as_such() {
+    let limits = "concurrency: 8, queue: 100, serviceTime: 5ms";
+    let (_folder, path) = mesh(limits, "rate: 10/s", "'error_rate < 1%'");
+    let range = "Model:spec.workloads.t/api.concurrency=2..64";
+    let args = [
+        "capacity",
+        &path,
+        "--along",
+        range,
+        "--duration",
+        "40s",
+        "--replications",
+        "2",
+    ];
+    let said = program::text(&args).replace('\n', " ");
+    let sentence = "at each of the 5 values that were tried, from 2 to 64.";
+    assert!(said.contains(sentence), "{said}");
+}
+
+#[test]
+fn a_target_is_for_loads_and_a_path_has_to_lead_somewhere() {
+    let limits = "concurrency: 8, queue: 100, serviceTime: 5ms";
+    let (_folder, path) = mesh(limits, "rate: 10/s", "'error_rate < 1%'");
+    let refused = |along: &str, more: &[&str], code: i32, part: &str| {
+        let mut args = vec!["capacity", path.as_str(), "--along", along];
+        args.extend(more);
+        let said = program::fails(&args, code);
+        assert!(said.contains(part), "{said}");
+    };
+    let range = "Model:spec.workloads.t/api.concurrency=2..64";
+    refused(
+        range,
+        &["--target", "2x"],
+        2,
+        "leave it out, or `--along Model:",
+    );
+    refused(
+        "Model:spec.workloads.t/api.concurency=2..64",
+        &[],
+        1,
+        "concurency",
+    );
+    refused("lod", &[], 2, "did you mean `load`?");
+}
+
 #[test]
 fn replicas_are_as_many_as_the_work_needs_with_a_zone_to_lose() {
     // 100 requests per second of 50 ms each are five busy places: seven pods are below 80 %, six
@@ -181,7 +246,7 @@ fn the_table_has_a_row_per_load_in_its_order() {
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(
         lines[0],
-        "factor,requests_per_s,failed_share,replications,verdict,busiest,utilisation,broken"
+        "factor,requests_per_s,failed_share,replications,verdict,busiest,utilisation,broken,value"
     );
     let factors: Vec<f64> = (lines[1..].iter())
         .map(|line| {

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::values::{duration, seed};
 use super::{InputArgs, NamespaceArgs};
+use crate::experiment::along::Along;
 use crate::units::{Rate, SimDuration};
 
 const EXAMPLES: &str = "\
@@ -19,7 +20,9 @@ Examples:
   By what of your own (instead of the scenario's `expect`):
     towtank capacity scenario.yaml --expect 'p99(latency) < 200ms' --expect 'error_rate < 0.1%'
   How much slower may applications become before it breaks?
-    towtank capacity scenario.yaml --along service-time";
+    towtank capacity scenario.yaml --along service-time
+  Which timeout tips it?
+    towtank capacity examples/12-one-run-lies --along 'Scenario:spec.load[0].timeout=20ms..1s'";
 
 /// `towtank capacity`.
 #[derive(Args, Clone, Debug)]
@@ -37,12 +40,12 @@ pub struct CapacityArgs {
     /// What has to hold, instead of the scenario's `expect`. Repeatable.
     #[arg(long, value_name = "EXPECTATION", help_heading = "Search")]
     pub expect: Vec<String>,
-    /// What grows until it breaks.
+    /// What changes until it breaks: `load` (rates and users), `service-time` (of all applications), or
+    /// PATH=LOW..HIGH, a value of a manifest, Model or Scenario between two ends.
     #[arg(
         long,
         value_name = "WHAT",
-        value_enum,
-        default_value_t,
+        default_value = "load",
         help_heading = "Search"
     )]
     pub along: Along,
@@ -75,16 +78,6 @@ pub struct CapacityArgs {
         help_heading = "Output"
     )]
     pub output: CapacityFormat,
-}
-
-/// What is multiplied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Along {
-    /// Rates of open loads and users of closed ones.
-    #[default]
-    Load,
-    /// Service times of all applications.
-    ServiceTime,
 }
 
 /// Format of a survey of capacity.

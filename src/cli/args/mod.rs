@@ -25,7 +25,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::store::IstioVersion;
 use crate::manifest::Edit;
 pub use analyze::{AnalyzeArgs, AnalyzeFormat, FailOn};
-pub use capacity::{Along, CapacityArgs, CapacityFormat, Target};
+pub use capacity::{CapacityArgs, CapacityFormat, Target};
 pub use diff::{DiffArgs, DiffFormat};
 pub use explain::{ExplainArgs, ExplainFormat};
 pub use export::{EnvoyArgs, ExportArgs, ExportFormat, ExportTo};
