@@ -3,48 +3,52 @@
 //! Candidates are tried from small to large on the first replication's luck; the first under which
 //! the finding is gone is told, with what it changes. Nothing is promised that was not run.
 
+mod calls;
+mod pods;
+mod storms;
 mod waiting;
 
 use super::replicate;
-use crate::config::scenario::{Model, Scenario, TimedEvent};
+use crate::config::scenario::{Model, Scenario};
 use crate::observe::Record;
 use crate::observe::record::{EdgeRecord, Finding, failed};
 use crate::simulation::{Control, prepare};
-use crate::units::{Fraction, SimDuration};
 use crate::verdict;
-use crate::xds::cluster::{Warmup, service_host};
-use crate::xds::route::Action;
-use crate::xds::{LbPolicy, Snapshot};
+use crate::xds::Snapshot;
+use crate::xds::cluster::service_host;
 
-/// Findings that a change of retries, queues or order may remove.
-const CODES: [&str; 6] = [
-    "TT-CASCADE",
-    "TT-COLD-PODS",
-    "TT-METASTABLE",
-    "TT-RETRY-STORM",
-    "TT-COLLAPSE",
-    "TT-NC-WINDOW",
-];
-/// Of those, the ones that have changes of their own.
-const OWN: [&str; 3] = ["TT-CASCADE", "TT-COLD-PODS", "TT-NC-WINDOW"];
-/// Tries per request from which an edge's retries are looked at.
-const AMPLIFIED: f64 = 1.2;
-/// Envoy's own retry budget: a fifth of the active requests, three at least.
-const BUDGET: (Fraction, u32) = (Fraction::from_ppm(200_000), 3);
-
+/// Runs that are spent on all findings of a record together.
+const RUNS_MAX: usize = 30;
 /// What is left of the longest 99th percentile when a slow start is enough.
 const QUICKER: f64 = 0.75;
-/// Lengths of a slow start that are tried, in seconds.
-const WARMUPS: [u64; 5] = [5, 10, 20, 40, 80];
 
-/// One change.
-struct Candidate {
-    /// As people would write it.
-    what: String,
+/// What is simulated, and may be changed.
+#[derive(Clone)]
+struct Trial {
     snapshot: Snapshot,
     model: Model,
-    /// Another course of events.
-    scenario: Option<Scenario>,
+    scenario: Scenario,
+}
+
+/// One change.
+struct Candidate<'c> {
+    /// As people would write it.
+    what: String,
+    change: Box<dyn Fn(&mut Trial) + 'c>,
+}
+
+impl<'c> Candidate<'c> {
+    fn new(what: String, change: impl Fn(&mut Trial) + 'c) -> Self {
+        Self {
+            what,
+            change: Box::new(change),
+        }
+    }
+
+    /// A change of the tables, now and whenever they change.
+    fn of_tables(what: String, change: impl Fn(&mut Snapshot) + 'c) -> Self {
+        Self::new(what, move |trial| trial.snapshot.change_all(&change))
+    }
 }
 
 /// Adds to each finding what would remove it, where that was found.
@@ -55,95 +59,141 @@ pub fn add(
     scenario: &Scenario,
     control: &Control<'_>,
 ) {
-    let mut open: Vec<usize> = (0..record.findings.len())
-        .filter(|at| CODES.contains(&record.findings[*at].code))
+    let usual = Trial {
+        snapshot: snapshot.clone(),
+        model: model.clone(),
+        scenario: scenario.clone(),
+    };
+    let mut runs = 0;
+    let mut sentences: Vec<Option<String>> = vec![None; record.findings.len()];
+    // A storm, its metastable end and a collapse have one cure: each change is run once for all.
+    let mut groups: Vec<(Vec<usize>, Vec<Candidate<'_>>)> = Vec::new();
+    let storms: Vec<usize> = (0..record.findings.len())
+        .filter(|at| storms::CODES.contains(&record.findings[*at].code))
         .collect();
-    if open.is_empty() {
-        return;
+    if !storms.is_empty() {
+        groups.push((storms, storms::candidates(record, &usual)));
     }
-    let mut tried = Vec::new();
-    let asked = || open.iter().map(|at| record.findings[*at].code);
-    let mut all = Vec::new();
-    if asked().any(|code| code == "TT-NC-WINDOW") {
-        all.extend(at_once(snapshot, model, scenario));
-    }
-    if asked().any(|code| code == "TT-COLD-PODS") {
-        all.extend(slow_starts(snapshot, model));
-    }
-    if asked().any(|code| code == "TT-CASCADE") {
-        all.extend(waiting::candidates(record, snapshot, model));
-    }
-    if asked().any(|code| !OWN.contains(&code)) {
-        all.extend(candidates(record, snapshot, model));
-    }
-    for candidate in all {
-        if open.is_empty() {
-            break;
+    for (at, finding) in record.findings.iter().enumerate() {
+        let own = candidates(record, finding, &usual);
+        if !own.is_empty() {
+            groups.push((vec![at], own));
         }
-        let scenario = candidate.scenario.as_ref().unwrap_or(scenario);
-        let Ok(plan) = prepare(&candidate.snapshot, &candidate.model, scenario) else {
-            continue;
-        };
-        let quiet = Control {
-            progress: None,
-            keep_requests: 0,
-            ..*control
-        };
-        let other = replicate(&plan, record.seed, 1, Some(1), &quiet);
-        if control
-            .interrupted
-            .load(std::sync::atomic::Ordering::Relaxed)
-        {
-            return;
-        }
-        let findings = verdict::judge(&other, &candidate.snapshot);
-        tried.push(candidate.what.clone());
-        open.retain(|at| {
-            let finding = &record.findings[*at];
-            if findings.iter().any(|f| is_same(f, finding))
-                || is_as_slow(record, &other, finding)
-                || is_no_relief(record, &other, finding)
-            {
-                return true;
+    }
+    for (mut open, all) in groups {
+        let mut tried = Vec::new();
+        let mut hollow: Vec<Option<String>> = vec![None; record.findings.len()];
+        for candidate in all {
+            if open.is_empty() || runs == RUNS_MAX {
+                break;
             }
-            let sentence = told(&candidate.what, record, &other, finding.code);
-            record.findings[*at].counterfactual = Some(sentence);
-            false
-        });
+            let Some((other, findings)) = run(&candidate, &usual, record.seed, control) else {
+                continue;
+            };
+            if (control.interrupted).load(std::sync::atomic::Ordering::Relaxed) {
+                return;
+            }
+            runs += 1;
+            tried.push(candidate.what.clone());
+            open.retain(|at| {
+                let finding = &record.findings[*at];
+                let stays = findings.iter().any(|f| is_same(f, finding));
+                if stays {
+                    return true;
+                }
+                let sentence = told(&candidate.what, record, &other, finding.code);
+                if is_no_better(record, &other, finding) {
+                    hollow[*at].get_or_insert(format!("{sentence}: no better"));
+                    return true;
+                }
+                sentences[*at] = Some(sentence);
+                false
+            });
+        }
+        for at in open.into_iter().filter(|_| !tried.is_empty()) {
+            let in_vain = || format!("simulated and not enough: {}", tried.join("; "));
+            sentences[at] = Some(hollow[at].take().unwrap_or_else(in_vain));
+        }
     }
-    for at in open {
-        let sentence = match tried.as_slice() {
-            [] => continue,
-            list => format!("simulated and not enough: {}", list.join("; ")),
-        };
-        record.findings[at].counterfactual = Some(sentence);
+    for (finding, sentence) in record.findings.iter_mut().zip(sentences) {
+        finding.counterfactual = sentence.or(finding.counterfactual.take());
     }
 }
 
-/// The same code about the same load; a storm is one wherever it is.
+/// Changes that may remove one finding, the smallest first.
+fn candidates<'c>(record: &Record, finding: &Finding, usual: &'c Trial) -> Vec<Candidate<'c>> {
+    match finding.code {
+        "TT-NC-WINDOW" => pods::at_once(usual).into_iter().collect(),
+        "TT-COLD-PODS" => pods::slow_starts(),
+        "TT-ROLLOUT-LOSS" => pods::longer_ends(finding, usual),
+        "TT-CASCADE" => waiting::candidates(record, usual),
+        "TT-BREAKER-NEVER" => calls::lower_limits(record, finding, usual),
+        "TT-BREAKER-OPEN" => calls::higher_limits(record, finding, usual),
+        "TT-EJECTION-COLLAPSE" => calls::fewer_ejections(finding, usual),
+        "TT-EJECTION-REFUSED" => calls::more_ejections(finding, usual),
+        "TT-FAILOVER-NEVER" => calls::outlier_detection(finding, usual),
+        "TT-MIRROR-LOAD" => calls::fewer_copies(finding, usual),
+        "TT-RETRY-LAYERS" => calls::one_layer(finding),
+        "TT-TIMEOUTS-INVERTED" => calls::shorter_timeouts(finding, usual),
+        _ => Vec::new(),
+    }
+}
+
+/// The record under a change, with its findings.
+fn run(
+    candidate: &Candidate<'_>,
+    usual: &Trial,
+    seed: u64,
+    control: &Control<'_>,
+) -> Option<(Record, Vec<Finding>)> {
+    let mut trial = usual.clone();
+    (candidate.change)(&mut trial);
+    let plan = prepare(&trial.snapshot, &trial.model, &trial.scenario).ok()?;
+    let quiet = Control {
+        progress: None,
+        keep_requests: 0,
+        ..*control
+    };
+    let record = replicate(&plan, seed, 1, Some(1), &quiet);
+    let findings = verdict::judge(&record, &trial.snapshot);
+    Some((record, findings))
+}
+
+/// The same code about the same load or calls; a storm is one wherever it is.
 fn is_same(other: &Finding, finding: &Finding) -> bool {
+    if other.code != finding.code {
+        return false;
+    }
+    if finding.code == "TT-RETRY-STORM" {
+        return true;
+    }
+    if !finding.edges.is_empty() {
+        return other.edges == finding.edges;
+    }
     // Of a gap it is the cluster, of everything else who is named first.
     let at = if finding.code == "TT-NC-WINDOW" { 3 } else { 1 };
     let subject = |f: &Finding| f.what.split('`').nth(at).map(str::to_owned);
-    let anywhere = finding.code == "TT-RETRY-STORM";
-    other.code == finding.code && (anywhere || subject(other) == subject(finding))
+    subject(other) == subject(finding)
 }
 
-/// Of cold pods the finding may be gone by a hair: what is told has to be much quicker.
-fn is_as_slow(record: &Record, other: &Record, finding: &Finding) -> bool {
-    let worst = (
-        verdict::worst_after_start(record),
-        verdict::worst_after_start(other),
-    );
-    let (Some(before), Some(after)) = worst else {
-        return false;
-    };
-    finding.code == "TT-COLD-PODS" && after > QUICKER * before
-}
-
-/// Who refuses everybody is never full: a cascade that is gone has to leave fewer requests failing.
-fn is_no_relief(record: &Record, other: &Record, finding: &Finding) -> bool {
-    finding.code == "TT-CASCADE" && failing(other) >= failing(record)
+/// The finding is gone, and nothing is won by it.
+fn is_no_better(record: &Record, other: &Record, finding: &Finding) -> bool {
+    match finding.code {
+        // It may be gone by a hair: what is told has to be much quicker.
+        "TT-COLD-PODS" => {
+            let worst = verdict::worst_after_start;
+            let both = worst(record).zip(worst(other));
+            both.is_some_and(|(before, after)| after > QUICKER * before)
+        }
+        // Who refuses everybody is never full, and a limit that refuses nobody may let all fail.
+        "TT-CASCADE"
+        | "TT-BREAKER-OPEN"
+        | "TT-EJECTION-COLLAPSE"
+        | "TT-EJECTION-REFUSED"
+        | "TT-FAILOVER-NEVER"
+        | "TT-ROLLOUT-LOSS" => failing(other) >= failing(record),
+        _ => false,
+    }
 }
 
 /// Share of requests that fail.
@@ -153,6 +203,13 @@ fn failing(record: &Record) -> f64 {
     failed as f64 / all.max(1) as f64
 }
 
+/// The longest 99th percentile of any load, in milliseconds.
+fn worst_p99(record: &Record) -> f64 {
+    let clients = record.clients.iter();
+    let all = clients.map(|c| c.latency.quantile(0.99).as_millis_f64());
+    all.fold(0.0, f64::max)
+}
+
 /// What a run under the change looks like.
 fn told(what: &str, record: &Record, other: &Record, code: &str) -> String {
     let worst = (other.edges.iter())
@@ -160,69 +217,52 @@ fn told(what: &str, record: &Record, other: &Record, code: &str) -> String {
         .map(amplification)
         .fold(1.0, f64::max);
     let share = 100.0 * failing(other);
-    if code == "TT-CASCADE" {
-        return format!(
-            "simulated with {what}: nobody else fills up, {share:.2} % of requests fail ({:.2} % without it)",
-            100.0 * failing(record)
-        );
-    }
-    let recovery = match verdict::recovered_after(other) {
-        Some(seconds) if code == "TT-METASTABLE" => {
-            format!("the load recovers {seconds:.1} s after the trigger, ")
-        }
-        _ => String::new(),
-    };
-    if let (Some(worst), "TT-COLD-PODS") = (verdict::worst_after_start(other), code) {
-        return format!(
+    let before = 100.0 * failing(record);
+    match (code, verdict::worst_after_start(other)) {
+        ("TT-COLD-PODS", Some(worst)) => format!(
             "simulated with {what}: p99 is at most {worst:.0} ms after the new pods joined, {share:.2} % of requests fail"
-        );
+        ),
+        ("TT-CASCADE", _) => format!(
+            "simulated with {what}: nobody else fills up, {share:.2} % of requests fail ({before:.2} % without it)"
+        ),
+        (
+            "TT-METASTABLE" | "TT-RETRY-STORM" | "TT-COLLAPSE" | "TT-NC-WINDOW" | "TT-COLD-PODS",
+            _,
+        ) => {
+            let recovery = match verdict::recovered_after(other) {
+                Some(seconds) if code == "TT-METASTABLE" => {
+                    format!("the load recovers {seconds:.1} s after the trigger, ")
+                }
+                _ => String::new(),
+            };
+            format!(
+                "simulated with {what}: {recovery}{share:.2} % of requests fail, at most {worst:.2} tries per request"
+            )
+        }
+        ("TT-BREAKER-NEVER", _) => format!(
+            "simulated with {what}: {share:.2} % of requests fail ({before:.2} % without it), p99 is {:.0} ms ({:.0} ms without it)",
+            worst_p99(other),
+            worst_p99(record)
+        ),
+        ("TT-RETRY-LAYERS", _) => format!(
+            "simulated with {what}: {share:.2} % of requests fail ({before:.2} % without it), at most {worst:.2} tries per request"
+        ),
+        _ => format!(
+            "simulated with {what}: it is gone, {share:.2} % of requests fail ({before:.2} % without it)"
+        ),
     }
-    format!(
-        "simulated with {what}: {recovery}{share:.2} % of requests fail, at most {worst:.2} tries per request"
-    )
 }
 
 fn amplification(edge: &EdgeRecord) -> f64 {
     edge.attempts as f64 / edge.requests.max(1) as f64
 }
 
-/// Changes to try, the smallest first.
-fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candidate> {
-    let edges: Vec<&EdgeRecord> = (record.edges.iter())
-        .filter(|e| e.cluster != "-" && amplification(e) >= AMPLIFIED)
-        .collect();
-    let mut clusters: Vec<&str> = edges.iter().map(|e| e.cluster.as_str()).collect();
-    clusters.sort_unstable();
-    clusters.dedup();
-    let mut all = Vec::new();
-    for retries in [1, 0] {
-        let mut changed = snapshot.clone();
-        let mut before = 0;
-        changed.change_all(|tables| before = before.max(set_retries(tables, &clusters, retries)));
-        if before > retries {
-            all.push(Candidate {
-                what: format!("`attempts: {retries}` towards {}", hosts(&clusters)),
-                snapshot: changed,
-                model: model.clone(),
-                scenario: None,
-            });
-        }
+/// Whose calls a change is about, for words.
+fn towards((workload, cluster): &(String, String)) -> String {
+    if cluster.starts_with("inbound|") {
+        return format!("in the sidecar of {workload}");
     }
-    if !clusters.is_empty() {
-        let mut changed = snapshot.clone();
-        changed.change_all(|tables| set_budget(tables, &clusters));
-        all.push(Candidate {
-            what: format!(
-                "`retryBudget: {{percent: 20}}` towards {}",
-                hosts(&clusters)
-            ),
-            snapshot: changed,
-            model: model.clone(),
-            scenario: None,
-        });
-    }
-    all.extend(short_queues(record, snapshot, model));
-    all
+    format!("towards {}", hosts(&[cluster]))
 }
 
 /// The services behind clusters, for words.
@@ -232,120 +272,4 @@ fn hosts(clusters: &[&str]) -> String {
         host.split('.').next().unwrap_or(host).to_owned()
     };
     clusters.iter().map(host).collect::<Vec<_>>().join(", ")
-}
-
-/// Everything that is applied or deleted comes with the first of it, and so in one push.
-fn at_once(snapshot: &Snapshot, model: &Model, scenario: &Scenario) -> Option<Candidate> {
-    let mut other = scenario.clone();
-    let is_change = |event: &&mut TimedEvent| event.what.change().is_some();
-    let mut changes: Vec<&mut TimedEvent> = other.events.iter_mut().filter(is_change).collect();
-    let first = changes.iter().map(|event| event.at).min()?;
-    if changes.iter().all(|event| event.at == first) {
-        return None;
-    }
-    for event in &mut changes {
-        event.at = first;
-    }
-    other.events.sort_by_key(|event| event.at);
-    Some(Candidate {
-        what: format!("everything applied at once, at {first}"),
-        snapshot: snapshot.clone(),
-        model: model.clone(),
-        scenario: Some(other),
-    })
-}
-
-/// Most retries that were allowed before.
-fn set_retries(snapshot: &mut Snapshot, clusters: &[&str], retries: u32) -> u32 {
-    let mut most = 0;
-    for id in snapshot.route_configs.ids() {
-        for host in &mut snapshot.route_configs[id].virtual_hosts {
-            let mut routes = host.routes.to_vec();
-            for route in &mut routes {
-                let Action::Forward(forward) = &mut route.action else {
-                    continue;
-                };
-                let goes = forward
-                    .clusters
-                    .iter()
-                    .any(|c| clusters.contains(&&*c.name));
-                if let Some(policy) = forward.retry.as_mut().filter(|_| goes) {
-                    most = most.max(policy.retries);
-                    policy.retries = policy.retries.min(retries);
-                }
-            }
-            host.routes = routes.into();
-        }
-    }
-    most
-}
-
-fn set_budget(snapshot: &mut Snapshot, clusters: &[&str]) {
-    for id in snapshot.clusters.ids() {
-        let cluster = &mut snapshot.clusters[id];
-        if clusters.contains(&&*cluster.name) {
-            cluster.breakers.retry_budget = Some(BUDGET);
-        }
-    }
-}
-
-/// Every cluster that can has a slow start of this length.
-fn slow_starts(snapshot: &Snapshot, model: &Model) -> Vec<Candidate> {
-    let one = |seconds: u64| {
-        let duration = SimDuration::from_secs(seconds);
-        let mut changed = snapshot.clone();
-        changed.change_all(|tables| set_warmup(tables, duration));
-        Candidate {
-            what: format!("`warmup: {{duration: {duration}}}`"),
-            snapshot: changed,
-            model: model.clone(),
-            scenario: None,
-        }
-    };
-    WARMUPS.map(one).into()
-}
-
-fn set_warmup(snapshot: &mut Snapshot, duration: SimDuration) {
-    for id in snapshot.clusters.ids() {
-        let cluster = &mut snapshot.clusters[id];
-        if matches!(
-            cluster.lb,
-            LbPolicy::RoundRobin | LbPolicy::LeastRequest { .. }
-        ) {
-            // `minimumPercent` and `aggression` as Istio has them where they are not written.
-            cluster.warmup = Some(Warmup {
-                duration,
-                minimum: Fraction::from_ppm(100_000),
-                aggression: 1.0,
-            });
-        }
-    }
-}
-
-/// The workload that waits most gets a queue no longer than what it serves at once.
-fn short_queues(record: &Record, snapshot: &Snapshot, model: &Model) -> Option<Candidate> {
-    let worst = (record.workloads.iter())
-        .filter(|w| w.queue_mean > 1.0 && w.utilisation.is_some())
-        .max_by(|a, b| a.queue_mean.total_cmp(&b.queue_mean))?;
-    let mut changed = model.clone();
-    let mut behaviour = (model.workloads.get(worst.name.as_str()))
-        .unwrap_or(&model.defaults)
-        .clone();
-    let slots = behaviour.concurrency?;
-    if behaviour.queue.is_some_and(|queue| queue <= slots) {
-        return None;
-    }
-    behaviour.queue = Some(slots);
-    changed
-        .workloads
-        .insert(worst.name.as_str().into(), behaviour);
-    Some(Candidate {
-        what: format!(
-            "`queue: {slots}` in {} (it answers 503 beyond that)",
-            worst.name
-        ),
-        snapshot: snapshot.clone(),
-        model: changed,
-        scenario: None,
-    })
 }

@@ -64,6 +64,7 @@ pub fn add(
         chain: lost,
         cause: None,
         help: "more `replicas` in every place that has to take over; `towtank capacity --target 1x` says how many, simulated with each zone lost".to_owned(),
+        edges: Vec::new(),
         counterfactual: None,
     });
     record

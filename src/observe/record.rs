@@ -388,6 +388,8 @@ pub struct Finding {
     pub cause: Option<String>,
     /// What to try.
     pub help: String,
+    /// The calls it is about, (workload, cluster), the outer ones first; for what is simulated otherwise.
+    pub edges: Vec<(String, String)>,
     /// What removes it, as simulated; `None`: not looked for.
     pub counterfactual: Option<String>,
 }

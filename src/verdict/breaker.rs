@@ -2,9 +2,12 @@
 //!
 //! Says which of the four limits it is, in how many proxies it holds at once, and whether the pods
 //! behind it were busy: a limit in front of idle pods protects nobody.
+//!
+//! `TT-BREAKER-NEVER`: a limit that somebody wrote refuses nobody while the pods behind it have far
+//! more than they can do: all client proxies together may send more than that.
 
 use super::{Context, percent, proxy_of};
-use crate::observe::record::{ClusterRecord, Finding, Severity};
+use crate::observe::record::{ClusterRecord, Finding, Severity, WorkloadRecord};
 use crate::xds::cluster::{Thresholds, UNLIMITED};
 
 /// Share of refused requests from which it is named.
@@ -12,6 +15,8 @@ const SHARE: f64 = 0.01;
 /// Busy share of the pods behind a limit below which it protects nobody, and from which it does.
 const IDLE: f64 = 0.5;
 const BUSY: f64 = 0.8;
+/// Busy share of pods that have more than they can do.
+const FULL: f64 = 0.95;
 
 /// A limit: the statistic that counts what it refuses, its name, its value.
 type Limit = (&'static str, &'static str, fn(&Thresholds) -> u32);
@@ -35,6 +40,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         for limit in LIMITS {
             findings.extend(refusing(context, cluster, limit));
         }
+        findings.extend(never(context, cluster));
     }
 }
 
@@ -102,8 +108,77 @@ fn refusing(
             None => format!("{limit}, which nobody wrote: Istio's or Envoy's default"),
         }),
         help: help(busy.map(|(_, busy)| busy).filter(|_| !retries)).to_owned(),
+        edges: vec![(workload.clone(), cluster.cluster.clone())],
         counterfactual: None,
     })
+}
+
+/// Written limits that never act in front of pods that are overloaded.
+fn never(context: &Context<'_>, cluster: &ClusterRecord) -> Option<Finding> {
+    let stat = |name: &str| cluster.stats.get(name).copied().unwrap_or(0);
+    let refused = LIMITS.iter().any(|(name, ..)| stat(name) > 0);
+    if refused || cluster.cluster.starts_with("inbound|") {
+        return None;
+    }
+    let own = &context
+        .cluster(&cluster.workload, &cluster.cluster)?
+        .breakers;
+    let place = context.place(own.origin)?;
+    let (word, limit) = in_flight(own)?;
+    let edges = context.record.edges.iter();
+    let mut behind =
+        edges.filter(|e| proxy_of(&e.from) == cluster.workload && e.cluster == cluster.cluster);
+    let (server, places) = behind.find_map(|edge| {
+        let mut workloads = context.record.workloads.iter();
+        let server = workloads.find(|w| w.name == edge.to && is_overloaded(w))?;
+        let mut courses = context.record.courses.iter();
+        let course = courses.find(|course| course.name == edge.to)?;
+        Some((server, course.windows.first()?.places?))
+    })?;
+    let proxies = context.pods_of(&cluster.workload) as u64;
+    let all = proxies * limit;
+    if all <= places {
+        return None;
+    }
+    let mut chain = vec![
+        format!(
+            "{proxies} × {limit} = {all} requests may be on their way at once, {} takes {places}",
+            server.name
+        ),
+        format!("{} wait there on average", server.queue_mean.round()),
+    ];
+    if server.rejected > 0 {
+        chain.push(format!("its queues refused {}", server.rejected));
+    }
+    Some(Finding {
+        code: "TT-BREAKER-NEVER",
+        severity: Severity::Warning,
+        what: format!(
+            "limits of {} towards {} refuse nobody while {} has more than it can do",
+            cluster.workload, cluster.cluster, server.name
+        ),
+        chain,
+        cause: Some(format!("{word} in {place}")),
+        help: "a limit counts in each client proxy by itself: divide what the pods take at once by the number of client proxies, and add a little".to_owned(),
+        edges: vec![(cluster.workload.clone(), cluster.cluster.clone())],
+        counterfactual: None,
+    })
+}
+
+/// The limit that bounds requests on their way, if any is written.
+fn in_flight(limits: &Thresholds) -> Option<(&'static str, u64)> {
+    if limits.max_requests != UNLIMITED {
+        return Some(("`http2MaxRequests`", u64::from(limits.max_requests)));
+    }
+    let bounded = limits.max_connections != UNLIMITED && limits.max_pending_requests != UNLIMITED;
+    let sum = u64::from(limits.max_connections) + u64::from(limits.max_pending_requests);
+    bounded.then_some(("`maxConnections` and `http1MaxPendingRequests`", sum))
+}
+
+/// Nearly always busy, and somebody waits for every pod or is refused.
+fn is_overloaded(workload: &WorkloadRecord) -> bool {
+    let waits = workload.queue_mean >= f64::from(workload.pods);
+    workload.utilisation.is_some_and(|busy| busy >= FULL) && (waits || workload.rejected > 0)
 }
 
 /// The field's name without what it means.

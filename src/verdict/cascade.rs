@@ -236,6 +236,7 @@ fn finding(context: &Context<'_>, root: &Full<'_>, followers: &[&Full<'_>]) -> F
         chain,
         cause: cause(context, followers),
         help: "let callers wait for less long (a timeout a little above what is usual), let fewer of them wait (`http2MaxRequests`, or a pool of the application), or let the full one refuse early (a short queue)".to_owned(),
+        edges: Vec::new(),
         counterfactual: None,
     }
 }

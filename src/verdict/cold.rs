@@ -60,6 +60,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 None => format!("no `warmup` in {place}: a new pod gets its full share at once"),
             }),
             help: "`loadBalancer.warmup` as long as the pod needs to get warm, for ROUND_ROBIN and LEAST_REQUEST; a readiness probe that waits until it is warm".to_owned(),
+            edges: Vec::new(),
             counterfactual: None,
         });
     }

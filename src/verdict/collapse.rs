@@ -93,6 +93,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             ],
             cause: None,
             help: "more replications tell the rate better; less work per failure lowers it: longer timeouts or fewer retries, a shorter queue, more capacity".to_owned(),
+            edges: Vec::new(),
             counterfactual: None,
         });
     }

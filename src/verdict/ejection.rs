@@ -47,6 +47,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 .policy_of(&cluster.workload, &cluster.cluster)
                 .map(|place| format!("`outlierDetection` in {place}")),
             help: "a lower `maxEjectionPercent`, or `minHealthPercent` above zero; errors that all hosts share are no reason to eject any".to_owned(),
+            edges: vec![(cluster.workload.clone(), cluster.cluster.clone())],
             counterfactual: None,
         });
     }
@@ -120,6 +121,7 @@ fn refused(context: &Context<'_>, cluster: &ClusterRecord) -> Option<Finding> {
             None => format!("`maxEjectionPercent: {most}`"),
         }),
         help: format!("`maxEjectionPercent: {needed}` lets one more be ejected"),
+        edges: vec![(cluster.workload.clone(), cluster.cluster.clone())],
         counterfactual: None,
     })
 }

@@ -67,6 +67,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 .policy_of(from, name)
                 .map(|place| format!("{} in {place}", why.cause)),
             help: why.help.to_owned(),
+            edges: vec![((*from).to_owned(), (*name).to_owned())],
             counterfactual: None,
         });
     }

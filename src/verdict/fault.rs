@@ -87,6 +87,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             chain,
             cause: context.fault_of(from, service).map(|place| format!("the fault at {place}")),
             help: "for failures that retries shall meet, let the application fail (`errors` in the Model, an EnvoyFilter at the server's sidecar); for a share that arrives as written, no retries one hop before the fault".to_owned(),
+            edges: Vec::new(),
             counterfactual: None,
         });
     }

@@ -67,6 +67,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             chain,
             cause: stage.cause,
             help: stage.help.to_owned(),
+            edges: Vec::new(),
             counterfactual: None,
         });
     }

@@ -96,6 +96,7 @@ fn finding(
         chain,
         cause: place.map(|place| format!("`mirror` in {place}")),
         help: "a lower `mirrorPercentage`, or a mirror with a database of its own; what it writes counts too".to_owned(),
+        edges: vec![(sender.to_owned(), copy.cluster.clone())],
         counterfactual: None,
     }
 }

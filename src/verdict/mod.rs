@@ -35,6 +35,7 @@ pub use recovery::recovered_after;
 
 /// Every code that a finding may have.
 pub const CODES: &[&str] = &[
+    "TT-BREAKER-NEVER",
     "TT-BREAKER-OPEN",
     "TT-CASCADE",
     "TT-COLD-PODS",

@@ -75,6 +75,7 @@ fn finding(context: &Context<'_>, edge: &EdgeRecord, lost: u64, changes: &[&Happ
             .collect(),
         cause: gap.route.map(|origin| context.snapshot.origins.place(origin)),
         help: "apply what brings a subset first and what uses it a second later, or both in one go; when one goes, first what uses it".to_owned(),
+        edges: Vec::new(),
         counterfactual: None,
     }
 }

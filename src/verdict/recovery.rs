@@ -63,6 +63,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                     chain,
                     cause: None,
                     help: "less work per failure ends it: fewer retries (or a retry budget), timeouts that callers do not outlive, a shorter queue, load shedding".to_owned(),
+                    edges: Vec::new(),
                     counterfactual: None,
                 });
             }
@@ -77,6 +78,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 chain,
                 cause: None,
                 help: "a queue that has grown is worked off at the spare capacity: more headroom, a shorter queue, or fewer retries".to_owned(),
+                edges: Vec::new(),
                 counterfactual: None,
             }),
             Some(_) => {}

@@ -62,6 +62,10 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         cause: outer.2.or(inner.2),
         help: "retry at one layer only, the one next to what fails, or give both a retry budget"
             .to_owned(),
+        edges: vec![
+            (outer.0.from.clone(), outer.0.cluster.clone()),
+            (inner.0.from.clone(), inner.0.cluster.clone()),
+        ],
         counterfactual: None,
     });
 }

@@ -60,6 +60,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         chain,
         cause,
         help: "fewer `attempts`, a retry budget, `retryOn` for what a retry can help, or retries at one layer of the chain only".to_owned(),
+        edges: Vec::new(),
         counterfactual: None,
     });
 }
@@ -116,6 +117,7 @@ fn peaks(context: &Context<'_>, findings: &mut Vec<Finding>) {
             cause: None,
             help: "a retry budget bounds it; whether it ends by itself is another question"
                 .to_owned(),
+            edges: Vec::new(),
             counterfactual: None,
         });
     }

@@ -21,10 +21,8 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         return;
     };
     let from = begin.at.as_secs_f64();
-    let end = begin
-        .what
-        .strip_suffix(BEGINS)
-        .and_then(|name| End::of(context, name));
+    let name = begin.what.strip_suffix(BEGINS).unwrap_or_default();
+    let end = End::of(context, name);
     let is_end = |what: &str| what.starts_with(ENDS.0) && what.ends_with(ENDS.1);
     let until = (record.happenings.iter())
         .filter(|h| is_end(&h.what))
@@ -68,6 +66,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 .collect(),
             cause: None,
             help: "give endpoints time to leave before pods do (`preStop: sleep` longer than a push takes) and requests time to end (`terminationDrainDuration` and grace longer than they take); a readiness probe that tells the truth, `maxUnavailable: 0`".to_owned(),
+            edges: vec![(name.to_owned(), String::new())],
             counterfactual: None,
         });
     }

@@ -104,6 +104,10 @@ fn finding(
         ],
         cause: place.map(|place| format!("the timeout at {place}")),
         help: "make each timeout shorter than that of whoever calls (less the time between them), or let applications heed deadlines (`deadline: propagate`)".to_owned(),
+        edges: vec![
+            (edge.from.clone(), edge.cluster.clone()),
+            (inner.from.clone(), inner.cluster.clone()),
+        ],
         counterfactual: None,
     }
 }

@@ -415,3 +415,123 @@ fn who_is_full_by_its_own_load_is_no_cascade() {
         .expect("it served");
     assert!(web["utilisation"].as_f64() > Some(0.95), "{web}");
 }
+
+const LIMIT: &str = "examples/29-connection-limit";
+
+/// Run of a folder with values set; expectations are of no interest here.
+fn with(folder: &str, values: &[&str]) -> Value {
+    let mut args = vec!["run", folder, "--set", "Scenario:spec.expect=[]"];
+    args.extend(values.iter().flat_map(|value| ["--set", value]));
+    program::json(&args)
+}
+
+fn counterfactual(run: &Value, code: &str) -> String {
+    let said = finding(run, code)["counterfactual"].as_str();
+    said.unwrap_or_else(|| panic!("{code} was simulated"))
+        .to_owned()
+}
+
+#[test]
+fn a_limit_that_never_acts_before_pods_that_drown_is_told_with_its_sum() {
+    let pool = "dr/database:spec.trafficPolicy.connectionPool";
+    let high = [
+        format!("{pool}.tcp.maxConnections=1000"),
+        format!("{pool}.http.http1MaxPendingRequests=1000"),
+    ];
+    let high: Vec<&str> = high.iter().map(String::as_str).collect();
+    let run = with(LIMIT, &high);
+    let never = finding(&run, "TT-BREAKER-NEVER");
+    let sum = never["chain"][0].as_str().expect("a sentence");
+    assert!(sum.starts_with("4 × 2000 = 8000 requests"), "{sum}");
+    let cause = never["cause"].as_str().expect("a cause");
+    assert!(cause.contains("mesh.yaml:33"), "{cause}");
+    let cure = counterfactual(&run, "TT-BREAKER-NEVER");
+    assert!(
+        cure.starts_with("simulated with `http2MaxRequests: "),
+        "{cure}"
+    );
+    // The same limits where they refuse, and no limits at all, are something else.
+    assert!(!findings(&with(LIMIT, &[])).contains(&"TT-BREAKER-NEVER"));
+    let none = format!("{pool}={{tcp: {{connectTimeout: 1s}}}}");
+    assert!(!findings(&with(LIMIT, &[&none])).contains(&"TT-BREAKER-NEVER"));
+}
+
+/// What is promised for limits, ejections and timeouts is what happens when it is written.
+#[test]
+fn what_other_counterfactuals_promise_happens_too() {
+    let share = |run: &Value| {
+        let clients = run["clients"].as_array().expect("clients").iter();
+        let (mut failed, mut all) = (0, 0);
+        for client in clients {
+            for (status, n) in client["statuses"].as_object().expect("statuses") {
+                let n = n.as_u64().expect("a number");
+                all += n;
+                failed += if status == "0" || status.starts_with('5') {
+                    n
+                } else {
+                    0
+                };
+            }
+        }
+        format!(
+            "{:.2} % of requests fail",
+            100.0 * f64::from(failed as u32) / f64::from(all as u32)
+        )
+    };
+    let cases: [(&str, &str, &str, &[&str]); 4] = [
+        (
+            LIMIT,
+            "TT-BREAKER-OPEN",
+            "`http1MaxPendingRequests: 10, maxConnections: 40` towards database",
+            &[
+                "dr/database:spec.trafficPolicy.connectionPool.tcp.maxConnections=40",
+                "dr/database:spec.trafficPolicy.connectionPool.http.http1MaxPendingRequests=10",
+            ],
+        ),
+        (
+            "examples/27-ejection-limit",
+            "TT-EJECTION-REFUSED",
+            "`maxEjectionPercent: 50` towards backend",
+            &["dr/backend:spec.trafficPolicy.outlierDetection.maxEjectionPercent=50"],
+        ),
+        (
+            "examples/17-timeouts-inverted",
+            "TT-TIMEOUTS-INVERTED",
+            "`timeout: 300ms` of shop/quotes towards rates",
+            &["vs/rates:spec.http[0].timeout=300ms"],
+        ),
+        (
+            "examples/22-failover-never",
+            "TT-FAILOVER-NEVER",
+            "towards catalog",
+            &["dr/catalog:spec.trafficPolicy.outlierDetection={maxEjectionPercent: 100}"],
+        ),
+    ];
+    for (folder, code, change, values) in cases {
+        let said = counterfactual(&with(folder, &[]), code);
+        assert!(said.contains(change), "{code}: {said}");
+        let written = with(folder, values);
+        assert!(
+            !findings(&written).contains(&code),
+            "{code} is gone: {said}"
+        );
+        assert!(
+            said.contains(&share(&written)),
+            "{code}: {said}, and it is {}",
+            share(&written)
+        );
+    }
+}
+
+/// Where a change removes the finding and helps nobody, that is said.
+#[test]
+fn a_change_that_helps_nobody_is_told_as_such() {
+    let said = counterfactual(
+        &with("examples/26-nobody-left", &[]),
+        "TT-EJECTION-COLLAPSE",
+    );
+    assert!(
+        said.ends_with("no better") && said.contains("100.00 % without it"),
+        "{said}"
+    );
+}

@@ -1,12 +1,11 @@
 //! Changes that end a cascade: callers that wait for less long, or fewer of them that wait.
 
-use super::{Candidate, hosts};
-use crate::config::scenario::Model;
+use super::storms::change_routes;
+use super::{Candidate, Trial, hosts};
 use crate::observe::Record;
 use crate::units::SimDuration;
 use crate::verdict::{Cascade, cascade};
 use crate::xds::Snapshot;
-use crate::xds::route::Action;
 
 /// Timeouts that are tried, in times of what the callee usually takes.
 const PATIENCE: [f64; 3] = [16.0, 8.0, 4.0];
@@ -14,39 +13,32 @@ const PATIENCE: [f64; 3] = [16.0, 8.0, 4.0];
 const ROOM: [f64; 2] = [2.0, 1.0];
 
 /// The smallest first: a longer timeout changes less than a short one, and that less than a limit.
-pub(super) fn candidates(record: &Record, snapshot: &Snapshot, model: &Model) -> Vec<Candidate> {
+pub(super) fn candidates<'c>(record: &Record, usual: &Trial) -> Vec<Candidate<'c>> {
     let Some(found) = cascade(record) else {
         return Vec::new();
     };
-    let cluster = found.caller.1.as_str();
-    let candidate = |what: String, change: &dyn Fn(&mut Snapshot)| {
-        let mut changed = snapshot.clone();
-        changed.change_all(change);
-        Candidate {
-            what,
-            snapshot: changed,
-            model: model.clone(),
-            scenario: None,
-        }
-    };
-    let towards = hosts(&[cluster]);
-    let timeouts = PATIENCE.iter().map(|times| {
+    let cluster = found.caller.1.clone();
+    let towards = hosts(&[&cluster]);
+    let mut all = Vec::new();
+    for times in PATIENCE {
         let timeout = round(found.held * times);
-        candidate(
+        let (what, cluster) = (
             format!("`timeout: {timeout}` towards {towards}"),
-            &|tables| {
-                set_timeout(tables, cluster, timeout);
-            },
-        )
-    });
-    let limits = ROOM.iter().map(|times| {
-        let limit = limit(&found, snapshot, *times);
-        candidate(
-            format!("`http2MaxRequests: {limit}` in each client proxy towards {towards}"),
-            &|tables| set_limit(tables, cluster, limit),
-        )
-    });
-    timeouts.chain(limits).collect()
+            cluster.clone(),
+        );
+        all.push(Candidate::of_tables(what, move |tables| {
+            set_timeout(tables, &cluster, timeout);
+        }));
+    }
+    for times in ROOM {
+        let limit = limit(&found, &usual.snapshot, times);
+        let what = format!("`http2MaxRequests: {limit}` in each client proxy towards {towards}");
+        let cluster = cluster.clone();
+        all.push(Candidate::of_tables(what, move |tables| {
+            set_limit(tables, &cluster, limit);
+        }));
+    }
+    all
 }
 
 /// So many requests in flight in each proxy of the caller that the callee's places are taken so
@@ -60,7 +52,7 @@ fn limit(found: &Cascade, snapshot: &Snapshot, times: f64) -> u32 {
 }
 
 /// To one digit, as people write them; never below a millisecond.
-fn round(seconds: f64) -> SimDuration {
+pub(super) fn round(seconds: f64) -> SimDuration {
     let ms = (seconds * 1000.0).clamp(1.0, 3_600_000.0) as u64;
     let mut unit = 1;
     while ms / unit >= 10 {
@@ -70,22 +62,15 @@ fn round(seconds: f64) -> SimDuration {
 }
 
 /// A shorter timeout stays.
-fn set_timeout(snapshot: &mut Snapshot, cluster: &str, timeout: SimDuration) {
-    for id in snapshot.route_configs.ids() {
-        for host in &mut snapshot.route_configs[id].virtual_hosts {
-            let mut routes = host.routes.to_vec();
-            for route in &mut routes {
-                let Action::Forward(forward) = &mut route.action else {
-                    continue;
-                };
-                if forward.clusters.iter().any(|c| *c.name == *cluster) {
-                    let before = forward.timeout.filter(|t| !t.is_zero());
-                    forward.timeout = Some(before.map_or(timeout, |t| t.min(timeout)));
-                }
-            }
-            host.routes = routes.into();
-        }
-    }
+pub(super) fn set_timeout(snapshot: &mut Snapshot, cluster: &str, timeout: SimDuration) {
+    change_routes(
+        snapshot,
+        |name| name == cluster,
+        |forward| {
+            let before = forward.timeout.filter(|t| !t.is_zero());
+            forward.timeout = Some(before.map_or(timeout, |t| t.min(timeout)));
+        },
+    );
 }
 
 fn set_limit(snapshot: &mut Snapshot, cluster: &str, limit: u32) {

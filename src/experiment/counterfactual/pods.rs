@@ -1,0 +1,90 @@
+//! Changes of how pods come and go, and of when configuration is applied.
+
+use super::{Candidate, Trial};
+use crate::config::scenario::TimedEvent;
+use crate::observe::record::Finding;
+use crate::units::{Fraction, SimDuration};
+use crate::xds::cluster::Warmup;
+use crate::xds::{LbPolicy, Snapshot};
+
+/// Lengths of a slow start that are tried, in seconds.
+const WARMUPS: [u64; 5] = [5, 10, 20, 40, 80];
+/// Lengths of a `preStop` that are tried, in seconds.
+const PRE_STOPS: [u32; 3] = [5, 15, 30];
+/// Requests that were begun get so long beyond it.
+const GRACE: u32 = 60;
+
+/// Everything that is applied or deleted comes with the first of it, and so in one push.
+pub(super) fn at_once(usual: &Trial) -> Option<Candidate<'_>> {
+    let is_change = |event: &&TimedEvent| event.what.change().is_some();
+    let changes = usual.scenario.events.iter().filter(is_change);
+    let first = changes.clone().map(|event| event.at).min()?;
+    if changes.clone().all(|event| event.at == first) {
+        return None;
+    }
+    let what = format!("everything applied at once, at {first}");
+    Some(Candidate::new(what, move |trial| {
+        let events = trial.scenario.events.iter_mut();
+        for event in events.filter(|event| event.what.change().is_some()) {
+            event.at = first;
+        }
+        trial.scenario.events.sort_by_key(|event| event.at);
+    }))
+}
+
+/// Every cluster that can has a slow start of this length.
+pub(super) fn slow_starts<'c>() -> Vec<Candidate<'c>> {
+    let one = |seconds: u64| {
+        let duration = SimDuration::from_secs(seconds);
+        let what = format!("`warmup: {{duration: {duration}}}`");
+        Candidate::of_tables(what, move |tables| set_warmup(tables, duration))
+    };
+    WARMUPS.map(one).into()
+}
+
+fn set_warmup(snapshot: &mut Snapshot, duration: SimDuration) {
+    for id in snapshot.clusters.ids() {
+        let cluster = &mut snapshot.clusters[id];
+        if matches!(
+            cluster.lb,
+            LbPolicy::RoundRobin | LbPolicy::LeastRequest { .. }
+        ) {
+            // `minimumPercent` and `aggression` as Istio has them where they are not written.
+            cluster.warmup = Some(Warmup {
+                duration,
+                minimum: Fraction::from_ppm(100_000),
+                aggression: 1.0,
+            });
+        }
+    }
+}
+
+/// Pods of a workload that is rolled out serve on for a while after they were told to end.
+pub(super) fn longer_ends<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
+    let Some((name, _)) = finding.edges.first() else {
+        return Vec::new();
+    };
+    let own = |snapshot: &Snapshot| {
+        let parts = name.split_once('/');
+        parts.and_then(|(namespace, name)| snapshot.workload_named(namespace, name))
+    };
+    let Some(id) = own(&usual.snapshot) else {
+        return Vec::new();
+    };
+    let before = usual.snapshot.workloads[id].lifecycle.pre_stop_seconds;
+    let longer = PRE_STOPS.into_iter().filter(|n| Some(*n) > before);
+    longer
+        .map(|seconds| {
+            let grace = seconds + GRACE;
+            let what = format!(
+                "`preStop: {{sleep: {{seconds: {seconds}}}}}`, `terminationDrainDuration: {GRACE}s` and {grace} s of grace in {name}"
+            );
+            Candidate::of_tables(what, move |tables| {
+                let life = &mut tables.workloads[id].lifecycle;
+                life.pre_stop_seconds = Some(seconds);
+                life.grace_seconds = Some(grace);
+                life.termination_drain = Some(SimDuration::from_secs(u64::from(GRACE)));
+            })
+        })
+        .collect()
+}

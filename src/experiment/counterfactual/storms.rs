@@ -1,0 +1,126 @@
+//! Changes that end a storm of retries: fewer of them, a budget, a shorter queue.
+
+use super::{Candidate, Trial, amplification, hosts};
+use crate::observe::Record;
+use crate::observe::record::EdgeRecord;
+use crate::units::Fraction;
+use crate::xds::Snapshot;
+use crate::xds::route::{Action, Forward};
+
+/// Findings that such a change may remove.
+pub(super) const CODES: [&str; 3] = ["TT-METASTABLE", "TT-RETRY-STORM", "TT-COLLAPSE"];
+/// Tries per request from which an edge's retries are looked at.
+const AMPLIFIED: f64 = 1.2;
+/// Envoy's own retry budget: a fifth of the active requests, three at least.
+const BUDGET: (Fraction, u32) = (Fraction::from_ppm(200_000), 3);
+
+/// Changes to try, the smallest first.
+pub(super) fn candidates<'c>(record: &Record, usual: &'c Trial) -> Vec<Candidate<'c>> {
+    let edges: Vec<&EdgeRecord> = (record.edges.iter())
+        .filter(|e| e.cluster != "-" && amplification(e) >= AMPLIFIED)
+        .collect();
+    let mut clusters: Vec<String> = edges.iter().map(|e| e.cluster.clone()).collect();
+    clusters.sort_unstable();
+    clusters.dedup();
+    let names: Vec<&str> = clusters.iter().map(String::as_str).collect();
+    let most = most_retries(&usual.snapshot, &names);
+    let mut all = Vec::new();
+    for retries in [1, 0].into_iter().filter(|retries| most > *retries) {
+        let what = format!("`attempts: {retries}` towards {}", hosts(&names));
+        let clusters = clusters.clone();
+        all.push(Candidate::of_tables(what, move |tables| {
+            set_retries(tables, &clusters, retries);
+        }));
+    }
+    if !clusters.is_empty() {
+        let what = format!("`retryBudget: {{percent: 20}}` towards {}", hosts(&names));
+        let clusters = clusters.clone();
+        all.push(Candidate::of_tables(what, move |tables| {
+            set_budget(tables, &clusters);
+        }));
+    }
+    all.extend(short_queue(record, usual));
+    all
+}
+
+fn most_retries(snapshot: &Snapshot, clusters: &[&str]) -> u32 {
+    let mut most = 0;
+    let versions = (0..=snapshot.later.len()).map(|at| snapshot.at(at));
+    for tables in versions {
+        for id in tables.route_configs.ids() {
+            let hosts = tables.route_configs[id].virtual_hosts.iter();
+            for route in hosts.flat_map(|host| host.routes.iter()) {
+                if let Action::Forward(forward) = &route.action
+                    && forward
+                        .clusters
+                        .iter()
+                        .any(|c| clusters.contains(&&*c.name))
+                {
+                    most = most.max(forward.retry.as_ref().map_or(0, |retry| retry.retries));
+                }
+            }
+        }
+    }
+    most
+}
+
+/// Changes what routes that lead to a cluster do.
+pub(super) fn change_routes(
+    snapshot: &mut Snapshot,
+    leads: impl Fn(&str) -> bool,
+    change: impl Fn(&mut Forward),
+) {
+    for id in snapshot.route_configs.ids() {
+        for host in &mut snapshot.route_configs[id].virtual_hosts {
+            let mut routes = host.routes.to_vec();
+            for route in &mut routes {
+                if let Action::Forward(forward) = &mut route.action
+                    && forward.clusters.iter().any(|c| leads(&c.name))
+                {
+                    change(forward);
+                }
+            }
+            host.routes = routes.into();
+        }
+    }
+}
+
+pub(super) fn set_retries(snapshot: &mut Snapshot, clusters: &[String], retries: u32) {
+    let leads = |name: &str| clusters.iter().any(|c| c == name);
+    change_routes(snapshot, leads, |forward| {
+        if let Some(policy) = &mut forward.retry {
+            policy.retries = policy.retries.min(retries);
+        }
+    });
+}
+
+pub(super) fn set_budget(snapshot: &mut Snapshot, clusters: &[String]) {
+    for id in snapshot.clusters.ids() {
+        let cluster = &mut snapshot.clusters[id];
+        if clusters.iter().any(|name| **name == *cluster.name) {
+            cluster.breakers.retry_budget = Some(BUDGET);
+        }
+    }
+}
+
+/// The workload that waits most gets a queue no longer than what it serves at once.
+fn short_queue<'c>(record: &Record, usual: &'c Trial) -> Option<Candidate<'c>> {
+    let worst = (record.workloads.iter())
+        .filter(|w| w.queue_mean > 1.0 && w.utilisation.is_some())
+        .max_by(|a, b| a.queue_mean.total_cmp(&b.queue_mean))?;
+    let name = worst.name.clone();
+    let model = &usual.model;
+    let mut behaviour = (model.workloads.get(name.as_str()))
+        .unwrap_or(&model.defaults)
+        .clone();
+    let slots = behaviour.concurrency?;
+    if behaviour.queue.is_some_and(|queue| queue <= slots) {
+        return None;
+    }
+    behaviour.queue = Some(slots);
+    let what = format!("`queue: {slots}` in {name} (it answers 503 beyond that)");
+    Some(Candidate::new(what, move |trial| {
+        let workloads = &mut trial.model.workloads;
+        workloads.insert(name.as_str().into(), behaviour.clone());
+    }))
+}
