@@ -166,6 +166,24 @@ pub const CODES: &[Code] = &[
         "The rule applies to nothing. A host without a dot is looked for in the rule's own namespace.",
     ),
     entry(
+        "TT-BREAKER-UNLIMITED",
+        Level::Warning,
+        "a limit that is none",
+        "istiod takes a written 0 for not written, and then tells Envoy 4294967295; a number that nobody reaches is the same. The breaker never opens: connections, waiting requests or retries grow without bound. Write the number that is meant.",
+    ),
+    entry(
+        "TT-DISTRIBUTE-NOBODY",
+        Level::Warning,
+        "a share for a place without pods",
+        "istiod leaves out places without endpoints, so the other places of the rule take the share. Compare the pattern with the nodes' region and zone labels.",
+    ),
+    entry(
+        "TT-EJECTS-NOTHING",
+        Level::Warning,
+        "outlier detection that ejects nobody",
+        "With consecutive5xxErrors: 0 and no count of gateway errors nothing is detected; and since Envoy 1.28 (Istio 1.20) no pod is ejected when maxEjectionPercent of the pods, rounded down, is none: the default of 10 lets nobody of fewer than ten go. A broken pod keeps its share of the requests.",
+    ),
+    entry(
         "TT-FAILOVER-NEVER",
         Level::Warning,
         "locality failover that never happens",
@@ -178,10 +196,40 @@ pub const CODES: &[Code] = &[
         "The fault hits real requests. It is meant for tests: remove it before production.",
     ),
     entry(
+        "TT-HASH-NOTHING",
+        Level::Warning,
+        "a consistent hash without a key",
+        "Where a request has nothing to hash (the header, cookie or query parameter is not there) Envoy takes a random number: every request goes anywhere, sessions and caches are lost, and nothing is said. Named when no request of the scenario has the key, or when the port speaks no HTTP.",
+    ),
+    entry(
         "TT-NO-TIMEOUT-OUTSIDE",
         Level::Info,
         "no timeout for a host outside the mesh",
         "Istio's default is no timeout: a host outside that hangs holds requests, and their callers' places, for as long as it likes. Add a VirtualService with a timeout.",
+    ),
+    entry(
+        "TT-QUEUE-UNLIMITED",
+        Level::Info,
+        "connections are limited, what waits for them is not",
+        "Over HTTP/1.1 a request that finds no connection waits in the proxy. Without http1MaxPendingRequests (or http2MaxRequests) that queue has no end: the pool slows clients down instead of refusing, and latency grows as long as the load lasts.",
+    ),
+    entry(
+        "TT-RETRY-LAYERS",
+        Level::Warning,
+        "retries of several layers multiply",
+        "Each layer tries again what the layer behind it has tried already: three layers of three tries are 27 tries of the last one, just when it fails. Named along the calls of the Model, where each layer retries the status its callee answers with and no retry budget bounds it. Retry at one layer only, the one next to what fails.",
+    ),
+    entry(
+        "TT-ROUTE-NOWHERE",
+        Level::Warning,
+        "rules that no proxy has",
+        "istiod sends the rules to nobody: the host is no service, its ports speak no HTTP, or a match asks for a port or a client that does not exist. Requests go by other rules, or by Kubernetes alone.",
+    ),
+    entry(
+        "TT-ROUTE-SHADOWED",
+        Level::Warning,
+        "a match that an earlier rule always takes",
+        "Rules are tried in the order written and the first that matches decides. Every request that fulfils this match fulfils the earlier one too, so its destinations, timeout, retries and faults never apply. Move it up, or remove it.",
     ),
     entry(
         "TT-RULE-ELSEWHERE",
@@ -190,10 +238,34 @@ pub const CODES: &[Code] = &[
         "Proxies look for rules in their own namespace, in that of the service, and in the root namespace: this one holds for clients of its own namespace only, and there are none.",
     ),
     entry(
+        "TT-SUBSET-ELSEWHERE",
+        Level::Info,
+        "a subset without pods where clients are",
+        "With locality load balancing requests stay in the client's zone where they can; a subset that has no pod there sends all of them to another one: latency of the way, its costs, and no subset at all when that zone is gone.",
+    ),
+    entry(
+        "TT-SUPPRESS-UNUSED",
+        Level::Info,
+        "an entry that silences nothing",
+        "What it was written for is gone, or its object is spelt in another way.",
+    ),
+    entry(
+        "TT-TIMEOUTS-INVERTED",
+        Level::Warning,
+        "a caller gives up before the one it calls",
+        "The caller answers its own client and the callee goes on working for nobody, with its places taken. The nearer to the client the longer a timeout has to be. Compared are timeouts that somebody wrote, along the calls of the Model; the finding of the same code in a run says where it cost something, calls without any timeout included.",
+    ),
+    entry(
         "TT-TRIES-DO-NOT-FIT",
         Level::Warning,
         "tries that do not fit into the timeout",
         "timeout covers all tries together: the last of them never run to their perTryTimeout. Raise the timeout, or allow fewer attempts.",
+    ),
+    entry(
+        "TT-WEIGHT-TO-NOBODY",
+        Level::Warning,
+        "a share of requests for workloads without pods",
+        "The destination exists and nobody is behind it: its share of the requests is answered 503 UH at once. Give its workload pods before the weight, and take the weight away before the pods.",
     ),
 ];
 

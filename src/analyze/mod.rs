@@ -6,30 +6,69 @@
 //! with its trigger (`pkg/config/analysis/analyzers`); what admission refuses or warns of
 //! (`IST0106`, `IST0133`, `IST0130`, `IST0131`) is found while decoding, by `config`.
 
+mod breakers;
+mod calls;
 mod codes;
 mod conflicts;
 mod destination_rules;
 mod gateways;
+mod hashing;
 mod known;
+mod layers;
+mod localities;
+mod nowhere;
 mod policies;
 mod ports;
+mod reading;
 mod references;
 mod resilience;
+mod shadowed;
+pub mod suppress;
+mod waits;
+mod weights;
 
 pub use codes::{CODES, Code, Level, code, level};
+pub use reading::READING;
 
 use crate::config::MeshConfig;
+use crate::config::scenario::{Model, Scenario};
 use crate::diagnostic::{Class, Diagnostic, Place};
 use crate::units::Origin;
 use crate::xds::Snapshot;
 use known::Known;
 
+/// What analysis reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The decoded objects.
+    pub config: &'a MeshConfig,
+    /// The tables that istiod would send.
+    pub snapshot: &'a Snapshot,
+    /// How applications behave, where that was read.
+    pub model: Option<&'a Model>,
+    /// Whose requests there are, where that was read.
+    pub scenarios: &'a [Scenario],
+    /// What decoding said already.
+    pub said: &'a [Diagnostic],
+}
+
+impl Input<'_> {
+    /// Codes that are not looked for, because nothing was read that says who calls whom.
+    pub fn unjudged(&self) -> &'static [&'static str] {
+        let nobody = self.model.is_none() && self.scenarios.is_empty();
+        if nobody { OF_CALLS } else { &[] }
+    }
+}
+
+/// Codes of rules that ask who calls whom.
+const OF_CALLS: &[&str] = &["TT-HASH-NOTHING", "TT-RETRY-LAYERS", "TT-TIMEOUTS-INVERTED"];
+
 /// Everything the rules find, in the order of files, lines and codes.
-pub fn analyze(config: &MeshConfig, snapshot: &Snapshot) -> Vec<Diagnostic> {
+pub fn analyze(input: &Input<'_>) -> Vec<Diagnostic> {
     let context = Context {
-        config,
-        snapshot,
-        known: Known::new(config),
+        config: input.config,
+        snapshot: input.snapshot,
+        known: Known::new(input.config),
     };
     let mut found = Vec::new();
     references::check(&context, &mut found);
@@ -39,6 +78,16 @@ pub fn analyze(config: &MeshConfig, snapshot: &Snapshot) -> Vec<Diagnostic> {
     destination_rules::check(&context, &mut found);
     policies::check(&context, &mut found);
     resilience::check(&context, &mut found);
+    breakers::check(&context, &mut found);
+    localities::check(&context, &mut found);
+    nowhere::check(&context, &mut found);
+    shadowed::check(&context, input.said, &mut found);
+    weights::check(&context, &mut found);
+    let fallback = Model::default();
+    let calls = calls::calls(input, &fallback);
+    hashing::check(&context, &calls, &mut found);
+    layers::check(&context, &calls, &mut found);
+    waits::check(&context, &calls, &mut found);
     found.sort_by(|a, b| (&a.place, a.code, &a.message).cmp(&(&b.place, b.code, &b.message)));
     found.dedup();
     found

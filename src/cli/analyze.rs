@@ -1,47 +1,51 @@
 //! `analyze`: what is wrong with manifests, without running anything.
 
-use super::args::{AnalyzeArgs, AnalyzeFormat, FailOn};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::args::{AnalyzeArgs, AnalyzeFormat, FailOn, InputArgs};
 use super::exit_code::{ExitCode, Failure};
+use super::input::{self, Reader};
 use super::output::Console;
-use super::pipeline::{self, Inputs};
+use super::pipeline::{self, Diagnosed, Inputs};
+use super::texts::Texts;
 use super::traffic::data;
-use crate::analyze::{self, CODES, Level};
-use crate::config::MeshConfig;
+use crate::analyze::suppress::{self, By, Entry, Suppressed};
+use crate::analyze::{self, CODES, Input, Level, READING};
 use crate::control_plane;
-use crate::diagnostic::{Class, Diagnostic, nearest};
+use crate::diagnostic::{Class, Diagnostic, nearest, render};
 use crate::report::analyze as report;
 use crate::report::format::{plural, wrap};
 
-/// Annotation that silences codes for its object; a list, or `*`.
-const SUPPRESS: &str = "galley.istio.io/analyze-suppress";
+/// What people may expect to be read by itself.
+const USUAL_CONFIG: &str = ".towtank.yaml";
 
 /// `towtank analyze`.
 pub(super) fn analyze(args: &AnalyzeArgs, console: Console) -> Result<ExitCode, Failure> {
     if let Some(code) = &args.explain {
         return explain(code);
     }
+    let file = args.config.as_deref().map(config_file).transpose()?;
+    let (input, scenario) = sorted(args)?;
     let inputs = Inputs {
-        args: &args.input,
+        args: &input,
         namespace: args.namespace.namespace.as_deref(),
-        scenario: None,
+        scenario: scenario.as_deref(),
         tolerant: true,
     };
-    let read = pipeline::gather(&inputs)?.diagnosed();
-    let silenced = Silenced::new(args, &read.config)?;
-    let mut found: Vec<Diagnostic> = read
-        .diagnostics
-        .into_iter()
-        .filter(|d| d.class != Class::NotSimulated)
-        .collect();
-    let unreadable = found
-        .iter()
-        .any(|d| d.is_error() && d.class != Class::Admission);
-    if !unreadable {
-        let snapshot = control_plane::compile(&read.config);
-        found.extend(analyze::analyze(&read.config, &snapshot));
+    let mut read = pipeline::gather(&inputs)?.diagnosed();
+    let mut entries = suppress::annotations(&read.config);
+    for text in &args.suppress {
+        entries.push(Entry::flag(text).map_err(Failure::Usage)?);
     }
-    let before = found.len();
-    found.retain(|d| !silenced.covers(d));
+    if let Some((source, of_file)) = file {
+        entries.extend(of_file);
+        // For excerpts of its own entries.
+        read.texts.sources = read.texts.sources.iter().cloned().chain([source]).collect();
+    }
+    let (suppressed, unreadable) = judged(&mut read, &entries);
+    let mut found = suppressed.kept;
+    found.extend(suppressed.unused);
     found.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
     let text = match args.output {
         AnalyzeFormat::Text => read.texts.excerpts(&found),
@@ -51,7 +55,12 @@ pub(super) fn analyze(args: &AnalyzeArgs, console: Console) -> Result<ExitCode, 
         AnalyzeFormat::Github => report::github(&found),
     };
     data(&text)?;
-    summary(&found, before - found.len(), console);
+    summary(&found, &suppressed.counts, console);
+    if args.config.is_none() && Path::new(USUAL_CONFIG).is_file() {
+        console.note(&format!(
+            "{USUAL_CONFIG} is here and was not read: --config {USUAL_CONFIG} does"
+        ));
+    }
     if unreadable {
         return Ok(ExitCode::Input);
     }
@@ -69,8 +78,79 @@ pub(super) fn analyze(args: &AnalyzeArgs, console: Console) -> Result<ExitCode, 
     })
 }
 
+/// The paths without a flag: manifests beside those of `-f`, and the Scenario among them.
+fn sorted(args: &AnalyzeArgs) -> Result<(InputArgs, Option<PathBuf>), Failure> {
+    let mut input = args.input.clone();
+    let mut scenario: Option<PathBuf> = None;
+    for path in &args.paths {
+        match (input::scenario_in(path), &scenario) {
+            (None, _) => input.filename.push(path.clone()),
+            (Some(_), None) => scenario = Some(path.clone()),
+            (Some(_), Some(first)) => {
+                return Err(Failure::Usage(format!(
+                    "`{}` and `{}` both hold a Scenario; analyze one at a time",
+                    first.display(),
+                    path.display()
+                )));
+            }
+        }
+    }
+    Ok((input, scenario))
+}
+
+/// Everything that is found and not silenced, and whether the input could not be read.
+fn judged(read: &mut Diagnosed, entries: &[Entry]) -> (Suppressed, bool) {
+    let mut found: Vec<Diagnostic> = std::mem::take(&mut read.diagnostics)
+        .into_iter()
+        .filter(|d| d.class != Class::NotSimulated)
+        .collect();
+    let unreadable = found
+        .iter()
+        .any(|d| d.is_error() && d.class != Class::Admission);
+    if unreadable {
+        // What was not looked for is nothing that an entry missed.
+        let all: Vec<&str> = CODES.iter().map(|known| known.code).collect();
+        let all = [&all, READING, &["*"]].concat();
+        return (suppress::suppress(found, entries, &all), true);
+    }
+    let snapshot = control_plane::compile(&read.config);
+    let input = Input {
+        config: &read.config,
+        snapshot: &snapshot,
+        model: read.models.first(),
+        scenarios: &read.scenarios,
+        said: &found,
+    };
+    let unjudged = input.unjudged();
+    let more = analyze::analyze(&input);
+    found.extend(more);
+    (suppress::suppress(found, entries, unjudged), false)
+}
+
+/// The entries of a file of `--config`, with its text.
+fn config_file(path: &Path) -> Result<(crate::manifest::Source, Vec<Entry>), Failure> {
+    let mut reader = Reader::default();
+    if path.is_dir() {
+        let what = format!("--config {}: it is a folder; name a file", path.display());
+        return Err(Failure::Usage(what));
+    }
+    reader.read(path);
+    let Some(source) = reader.sources.pop() else {
+        return Err(Failure::Input(render(&reader.problems, &[], true)));
+    };
+    let (entries, said) = suppress::read(&source);
+    if said.iter().any(Diagnostic::is_error) {
+        let texts = Texts {
+            sources: [source].into(),
+            edits: Vec::new(),
+        };
+        return Err(texts.refuse(&said));
+    }
+    Ok((source, entries))
+}
+
 /// Counts on standard error: standard output is for what was found.
-fn summary(found: &[Diagnostic], silenced: usize, console: Console) {
+fn summary(found: &[Diagnostic], silenced: &BTreeMap<By, usize>, console: Console) {
     let count = |level| {
         found
             .iter()
@@ -87,8 +167,16 @@ fn summary(found: &[Diagnostic], silenced: usize, console: Console) {
             plural(count(Level::Info), "remark", "remarks")
         )
     };
-    if silenced > 0 {
-        text.push_str(&format!("; {silenced} suppressed"));
+    let by: Vec<String> = silenced
+        .iter()
+        .map(|(by, count)| match by {
+            By::Annotation => format!("{count} by annotation"),
+            By::Flag => format!("{count} by --suppress"),
+            By::File(name) => format!("{count} by {name}"),
+        })
+        .collect();
+    if !by.is_empty() {
+        text.push_str(&format!("; suppressed: {}", by.join(", ")));
     }
     if !found.is_empty() {
         text.push_str("; --explain CODE says more");
@@ -107,6 +195,12 @@ fn explain(code: &str) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::Done);
     }
     let wanted = code.to_ascii_uppercase();
+    if READING.contains(&wanted.as_str()) {
+        data(&format!(
+            "{wanted}: given while the input is read; its message says what is wrong and what to try\n"
+        ))?;
+        return Ok(ExitCode::Done);
+    }
     let Some(known) = analyze::code(&wanted) else {
         let near = nearest(&wanted, CODES.iter().map(|known| known.code));
         let help = near.map_or_else(
@@ -122,47 +216,4 @@ fn explain(code: &str) -> Result<ExitCode, Failure> {
     text.push_str(&wrap(known.text, "", 0, 100));
     data(&text)?;
     Ok(ExitCode::Done)
-}
-
-/// Codes that nobody wants to hear of.
-struct Silenced {
-    /// (code or `*`, object or `None` for all).
-    rules: Vec<(String, Option<String>)>,
-}
-
-impl Silenced {
-    fn new(args: &AnalyzeArgs, config: &MeshConfig) -> Result<Self, Failure> {
-        let mut rules = Vec::new();
-        for text in &args.suppress {
-            let (code, object) = match text.split_once('=') {
-                Some((code, object)) => (code, Some(object.to_owned())),
-                None => (text.as_str(), None),
-            };
-            if code != "*" && analyze::code(code).is_none() && !code.starts_with("TT-") {
-                return Err(Failure::Usage(format!(
-                    "--suppress `{code}` is no code of analysis; --explain lists all"
-                )));
-            }
-            rules.push((code.to_owned(), object));
-        }
-        for meta in config.metas() {
-            let Some(list) = meta.annotations.get(SUPPRESS) else {
-                continue;
-            };
-            let object = config.origins.object(meta.origin.object).to_string();
-            let codes = list.split(',').map(|code| code.trim().to_owned());
-            rules.extend(codes.map(|code| (code, Some(object.clone()))));
-        }
-        Ok(Self { rules })
-    }
-
-    fn covers(&self, d: &Diagnostic) -> bool {
-        self.rules.iter().any(|(code, object)| {
-            let of_code = code == "*" || code == d.code;
-            of_code
-                && object
-                    .as_ref()
-                    .is_none_or(|object| d.object.as_ref() == Some(object))
-        })
-    }
 }

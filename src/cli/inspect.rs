@@ -8,6 +8,7 @@ use super::names;
 use super::output::Console;
 use super::pipeline::{self, Inputs};
 use super::traffic::data;
+use crate::analyze::suppress::config_schema;
 use crate::config::scenario::{model_schema, scenario_schema};
 use crate::report::json::pretty;
 use crate::report::{analyze, capacity, curl, diff, explain, json, proxy_config};
@@ -74,6 +75,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode, Failure> {
         SchemaOf::Explain => explain::json::schema(),
         SchemaOf::Capacity => capacity::schema(),
         SchemaOf::Analyze => analyze::schema(),
+        SchemaOf::Config => pretty(&config_schema()),
         SchemaOf::Model => pretty(&model_schema()),
         SchemaOf::Scenario => pretty(&scenario_schema()),
     };

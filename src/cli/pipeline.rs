@@ -14,7 +14,7 @@ use super::output::Console;
 use super::texts::Texts;
 use super::{decode, names};
 use crate::config::load::{self, Parsed};
-use crate::config::scenario::Scenario;
+use crate::config::scenario::{Model, Scenario};
 use crate::config::store::{IstioVersion, MeshConfig};
 use crate::control_plane;
 use crate::diagnostic::{Class, Diagnostic, Place};
@@ -185,6 +185,8 @@ impl Gathered {
         diagnostics.extend(loaded.diagnostics);
         Diagnosed {
             config: loaded.config,
+            models: loaded.models,
+            scenarios: loaded.scenarios,
             diagnostics,
             texts: Texts {
                 sources: Arc::clone(&self.sources),
@@ -294,6 +296,8 @@ fn nothing(config: &MeshConfig, sources: &[Source]) -> Option<Diagnostic> {
 /// What was decoded, with all that is to be said about it.
 pub(super) struct Diagnosed {
     pub(super) config: MeshConfig,
+    pub(super) models: Vec<Model>,
+    pub(super) scenarios: Vec<Scenario>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) texts: Texts,
 }

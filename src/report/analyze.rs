@@ -7,7 +7,7 @@ use super::json::pretty;
 use super::notice::{Level as NoticeLevel, Notice};
 use super::{github, junit, sarif};
 use crate::analyze::{self, CODES, Level};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 
 /// Result of `analyze -o json`.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -41,6 +41,20 @@ pub struct Finding {
     pub column: Option<u32>,
     /// What to do; null where the message says it.
     pub help: Option<String>,
+    /// Other places that belong to it.
+    pub related: Vec<Related>,
+}
+
+/// Another place that belongs to a finding.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Related {
+    /// File.
+    pub file: String,
+    /// Line from 1; null where only the file is known.
+    pub line: Option<u32>,
+    /// What it has to do with it.
+    pub why: String,
 }
 
 /// How grave a finding is.
@@ -87,6 +101,15 @@ fn finding(d: &Diagnostic) -> Finding {
         line: place.map(|p| p.line).filter(|line| *line > 0),
         column: place.map(|p| p.column).filter(|column| *column > 0),
         help: d.help.clone(),
+        related: d.related.iter().map(related).collect(),
+    }
+}
+
+fn related((place, why): &(Place, String)) -> Related {
+    Related {
+        file: place.file.to_string(),
+        line: Some(place.line).filter(|line| *line > 0),
+        why: why.clone(),
     }
 }
 

@@ -90,7 +90,7 @@ fn refused(context: &Context<'_>, cluster: &ClusterRecord) -> Option<Finding> {
         names.into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let (hosts, most) = (tables.endpoints.len(), outlier.max_ejection_percent);
-    let may = hosts * most as usize / 100;
+    let may = outlier.may_eject(hosts);
     let (taken, kept) = (pods(&taken), pods(&kept));
     let mut chain = vec![
         format!("bad enough and kept: {}", listed(&kept)),

@@ -144,8 +144,7 @@ impl Context<'_> {
         cluster: &str,
     ) -> Option<(Option<SimDuration>, Option<String>)> {
         let forward = self.forwards(workload, cluster).next()?;
-        let timeout = forward.timeout.filter(|t| !t.is_zero());
-        Some((timeout, self.place(forward.timeout_origin)))
+        Some((forward.patience(), self.place(forward.timeout_origin)))
     }
 
     /// True when a retry budget bounds a workload's retries towards a cluster.

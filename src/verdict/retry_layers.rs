@@ -6,11 +6,10 @@
 
 use super::Context;
 use crate::observe::record::{EdgeRecord, Finding, Severity};
+use crate::xds::layers::{TRIES_TOGETHER_MIN, tries_together};
 
 /// Tries per request of a layer from which it counts.
 const TRIES: f64 = 1.1;
-/// Tries that the two may make together from which it is named.
-const PRODUCT: u32 = 6;
 /// Fewer requests prove nothing.
 const REQUESTS_MIN: u64 = 100;
 
@@ -30,8 +29,8 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             let (first, place) = context.retries_of(&outer.from, &outer.cluster)?;
             let (second, behind) = context.retries_of(&inner.from, &inner.cluster)?;
             let bounded = |e: &EdgeRecord| context.has_budget(&e.from, &e.cluster);
-            let product = (first + 1) * (second + 1);
-            let counts = product >= PRODUCT && !bounded(outer) && !bounded(inner);
+            let product = tries_together([first + 1, second + 1]);
+            let counts = product >= TRIES_TOGETHER_MIN && !bounded(outer) && !bounded(inner);
             counts.then_some((product, (outer, first, place), (inner, second, behind)))
         })
         .max_by(|a, b| {

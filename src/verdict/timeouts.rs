@@ -6,6 +6,7 @@
 use super::{Context, percent};
 use crate::observe::record::{EdgeRecord, Finding, Severity};
 use crate::units::SimDuration;
+use crate::xds::layers::outlives;
 
 /// Share of calls that were given up from which it is named, and their least number.
 const SHARE: f64 = 0.005;
@@ -52,13 +53,9 @@ fn more_patient<'r>(
         calls.filter(|inner| inner.from == outer.to && inner.cluster != "-" && inner.requests > 0);
     let waits = calls.filter_map(|inner| {
         let wait = context.timeout_of(&inner.from, &inner.cluster)?;
-        let longer = match (wait.0, patience) {
-            (None, _) => true,
-            (Some(inner), Some(outer)) => inner >= outer,
-            // The application itself gives up; how soon is not in the tables.
-            (Some(_), None) => false,
-        };
-        longer.then_some((inner, wait))
+        // Without a timeout of the caller the application itself gives up; how soon is not in the
+        // tables.
+        outlives(wait.0, patience).then_some((inner, wait))
     });
     // The longest wait; without any end before all others.
     waits.max_by_key(|(_, (wait, _))| wait.unwrap_or(SimDuration::MAX))

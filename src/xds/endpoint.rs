@@ -43,6 +43,17 @@ impl Locality {
         }
     }
 
+    /// Is this place in `*`, `region/*`, `region/zone/*` or a plain locality? Parts of the pattern
+    /// that are not written hold every place.
+    pub fn is_in(&self, pattern: &str) -> bool {
+        let pattern = Self::parse(pattern);
+        let fits = |want: &str, got: &str| want == "*" || want == got;
+        let open = |want: &str, got: &str| want.is_empty() || fits(want, got);
+        fits(&pattern.region, &self.region)
+            && open(&pattern.zone, &self.zone)
+            && open(&pattern.subzone, &self.subzone)
+    }
+
     /// True when no part is known.
     pub fn is_empty(&self) -> bool {
         self.region.is_empty() && self.zone.is_empty() && self.subzone.is_empty()

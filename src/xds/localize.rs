@@ -157,14 +157,14 @@ fn distribute(
     rules: &[(Name, Vec<(Name, u32)>)],
     client: &Locality,
 ) -> LoadAssignment {
-    let Some((_, to)) = rules.iter().find(|(from, _)| covers(from, client)) else {
+    let Some((_, to)) = rules.iter().find(|(from, _)| client.is_in(from)) else {
         return LoadAssignment { groups };
     };
     let mut taken = vec![false; groups.len()];
     for (pattern, weight) in to {
         let fresh = (0..groups.len()).filter(|at| !taken[*at]);
         let matching: Vec<usize> = fresh
-            .filter(|at| covers(pattern, &groups[*at].locality))
+            .filter(|at| groups[*at].locality.is_in(pattern))
             .collect();
         let own = |group: &LocalityGroup| u64::from(group.weight.unwrap_or(0));
         let total: u64 = matching.iter().map(|at| own(&groups[*at])).sum();
@@ -177,17 +177,6 @@ fn distribute(
     let mut keep = taken.iter();
     groups.retain(|_| keep.next() == Some(&true));
     LoadAssignment { groups }
-}
-
-/// Does `*`, `region/*`, `region/zone/*` or a plain locality cover this place? Parts that are
-/// not written match everything.
-fn covers(pattern: &str, place: &Locality) -> bool {
-    let pattern = Locality::parse(pattern);
-    let fits = |want: &str, got: &str| want == "*" || want == got;
-    let open = |want: &str, got: &str| want.is_empty() || fits(want, got);
-    fits(&pattern.region, &place.region)
-        && open(&pattern.zone, &place.zone)
-        && open(&pattern.subzone, &place.subzone)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod dump;
 pub mod endpoint;
 pub mod filter;
 pub mod health_check;
+pub mod layers;
 pub mod listener;
 mod localize;
 pub mod outlier_detection;

@@ -89,6 +89,11 @@ impl Consecutive {
 }
 
 impl OutlierDetection {
+    /// How many of so many hosts may be out at once by `max_ejection_percent`, rounded down.
+    pub const fn may_eject(&self, hosts: usize) -> usize {
+        hosts * self.max_ejection_percent as usize / 100
+    }
+
     /// Enforced local-origin failures in a row: of no consequence while errors are not split.
     pub fn local_origin(&self) -> Option<u32> {
         let enforced = self.consecutive_local_origin_failure.enforced();

@@ -40,6 +40,11 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Tries that one request may become, the first among them.
+    pub const fn tries(&self) -> u32 {
+        self.retries.saturating_add(1)
+    }
+
     /// Envoy's defaults, before any condition: what a request's own `x-envoy-retry-on` starts from.
     pub fn of_headers() -> Self {
         Self {

@@ -181,6 +181,13 @@ pub struct Forward {
     pub cluster_not_found_status: u16,
 }
 
+impl Forward {
+    /// How long a request is waited for in all; `None`: without end.
+    pub fn patience(&self) -> Option<SimDuration> {
+        self.timeout.filter(|timeout| !timeout.is_zero())
+    }
+}
+
 /// How long a stream may last, from its first byte on (`RouteAction.MaxStreamDuration`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MaxStreamDuration {

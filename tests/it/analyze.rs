@@ -130,7 +130,7 @@ const BROKEN: &[(&str, &str, &[&str])] = &[
         &["TT-NO-TIMEOUT-OUTSIDE"],
     ),
     (
-        "outlierDetection: {interval: 5s}",
+        "outlierDetection: {maxEjectionPercent: 100, interval: 5s}",
         "# none",
         &["IST0133", "TT-FAILOVER-NEVER"],
     ),

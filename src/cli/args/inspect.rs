@@ -125,6 +125,8 @@ pub enum SchemaOf {
     Capacity,
     /// Output of `analyze -o json`.
     Analyze,
+    /// A file of `analyze --config`.
+    Config,
 }
 
 /// `towtank completions`.
