@@ -88,7 +88,7 @@ fn limits(context: &Context<'_>, pool: &ConnectionPool, found: &mut Vec<Diagnost
 /// else says that a breaker is meant, a pool that lets clients wait is taken for one that should.
 fn queues(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     let mut seen: BTreeSet<Origin> = BTreeSet::new();
-    for cluster in context.snapshot.clusters.iter() {
+    for cluster in &context.snapshot.clusters {
         let limits = &cluster.breakers;
         let is_breaker = (cluster.outlier.as_ref()).is_some_and(|o| !o.origin.is_built_in())
             || limits.max_retries < AS_GOOD_AS_NONE
@@ -128,7 +128,7 @@ fn ejects_nothing(context: &Context<'_>, outlier: &OutlierDetection) -> Option<D
 fn none_may_go(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     // By the block: the largest group of hosts it is for, or none where one of them may go.
     let mut blocks: BTreeMap<Origin, Option<(usize, u32, &str)>> = BTreeMap::new();
-    for cluster in context.snapshot.clusters.iter() {
+    for cluster in &context.snapshot.clusters {
         let Some(outlier) = &cluster.outlier else {
             continue;
         };

@@ -4,7 +4,7 @@
 //! The same resolver as in a run, and no clock: what *may* be asked, not what was. A kind of
 //! request is routed once per sender, as in a run, so circles of calls end here too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Input;
 use crate::config::scenario::{
@@ -17,14 +17,16 @@ use crate::simulation::{RequestClass, Resolved, Resolver};
 use crate::units::{Origin, SimDuration};
 use crate::xds::cluster::short_host;
 use crate::xds::route::{Action, Forward};
-use crate::xds::{Cluster, Endpoint, Name, PodId, ProxyKind, Snapshot, WorkloadId};
+use crate::xds::{
+    Cluster, Endpoint, Name, PodId, ProxyKind, ProxyTables, Snapshot, Workload, WorkloadId,
+};
 
 /// All kinds of request.
 #[derive(Default)]
 pub(super) struct Calls<'a> {
     /// Named by their position.
     pub(super) requests: Vec<Request<'a>>,
-    /// Where it begins: loads, or without a scenario every workload of the Model that calls.
+    /// Where it begins: loads, or without a scenario the workloads of the Model that nobody calls.
     pub(super) roots: Vec<Asked<'a>>,
     /// The roots are the loads of a scenario.
     pub(super) of_scenario: bool,
@@ -54,6 +56,7 @@ pub(super) struct Way<'a> {
 
 /// A workload that answers, with what it asks in turn.
 pub(super) struct Server<'a> {
+    pub(super) workload: WorkloadId,
     pub(super) behaviour: &'a WorkloadModel,
     pub(super) calls: Vec<Asked<'a>>,
 }
@@ -89,7 +92,7 @@ impl Asked<'_> {
     }
 }
 
-/// Follows every load, or without one every workload's own calls.
+/// Follows every load, or without one the calls of workloads that nobody calls.
 pub(super) fn calls<'a>(input: &Input<'a>, fallback: &'a Model) -> Calls<'a> {
     if input.model.is_none() && input.scenarios.is_empty() {
         return Calls::default();
@@ -151,7 +154,7 @@ impl<'a> Builder<'a> {
             let method = kind.and_then(|kind| kind.method.as_ref());
             let class = RequestClass::new(url.clone(), method.unwrap_or(&load.method), headers);
             asked.push(Asked {
-                request: self.request(from, class),
+                request: self.request(from, &class),
                 timeout: load.timeout,
                 tries: load
                     .retries
@@ -179,16 +182,22 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What every workload of the Model calls when it is asked without a header.
+    /// What the workloads of the Model call that nobody calls, when they are asked without a header.
     fn unasked(&mut self) -> Vec<Asked<'a>> {
-        let mut asked = Vec::new();
+        let mut asked: Vec<(WorkloadId, Vec<Asked<'a>>)> = Vec::new();
         for name in self.model.workloads.keys() {
             let (namespace, short) = name.split_once('/').unwrap_or(("", name));
             if let Some(id) = self.snapshot.workload_named(namespace, short) {
-                asked.extend(self.calls_of(id, &Headers::new()));
+                asked.push((id, self.calls_of(id, &Headers::new())));
             }
         }
-        asked
+        let servers = self.requests.iter().flat_map(|request| &request.ways);
+        let called: BTreeSet<WorkloadId> = servers
+            .flat_map(|way| &way.servers)
+            .map(|server| server.workload)
+            .collect();
+        asked.retain(|(id, _)| !called.contains(id));
+        asked.into_iter().flat_map(|(_, calls)| calls).collect()
     }
 
     fn behaviour(&self, workload: WorkloadId) -> &'a WorkloadModel {
@@ -218,7 +227,7 @@ impl<'a> Builder<'a> {
                 }
                 let class = RequestClass::new(call.url.clone(), &call.method, headers);
                 asked.push(Asked {
-                    request: self.request(Some(workload), class),
+                    request: self.request(Some(workload), &class),
                     timeout: call.timeout,
                     tries: call
                         .retries
@@ -233,14 +242,14 @@ impl<'a> Builder<'a> {
     }
 
     /// The position of a kind of request; routed when it is new.
-    fn request(&mut self, from: Option<WorkloadId>, class: RequestClass) -> usize {
+    fn request(&mut self, from: Option<WorkloadId>, class: &RequestClass) -> usize {
         if let Some(known) = self.known.get(&(from, class.clone())) {
             return *known;
         }
         let at = self.requests.len();
         self.known.insert((from, class.clone()), at);
         let sender = from.map(|id| &self.snapshot.workloads[id]);
-        let name = sender.map_or_else(|| "outside".to_owned(), |w| w.full_name());
+        let name = sender.map_or_else(|| "outside".to_owned(), Workload::full_name);
         self.requests.push(Request {
             from: name.into(),
             forward: None,
@@ -251,8 +260,8 @@ impl<'a> Builder<'a> {
             .and_then(|w| w.tables)
             .map(|id| &self.snapshot.tables[id]);
         let (forward, ways) = match tables {
-            Some(tables) => self.routed(tables, &class),
-            None => (None, self.without_proxy(from, &class)),
+            Some(tables) => self.routed(tables, class),
+            None => (None, self.without_proxy(from, class)),
         };
         self.requests[at].forward = forward;
         self.requests[at].ways = ways;
@@ -261,7 +270,7 @@ impl<'a> Builder<'a> {
 
     fn routed(
         &mut self,
-        tables: &'a crate::xds::ProxyTables,
+        tables: &'a ProxyTables,
         class: &RequestClass,
     ) -> (Option<&'a Forward>, Vec<Way<'a>>) {
         let resolved = self.resolver.resolve(tables, class, &mut NoTrail);
@@ -325,6 +334,7 @@ impl<'a> Builder<'a> {
         workloads.sort_unstable();
         workloads.dedup();
         let server = |workload| Server {
+            workload,
             behaviour: self.behaviour(workload),
             calls: self.calls_of(workload, headers),
         };

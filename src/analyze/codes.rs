@@ -244,6 +244,12 @@ pub const CODES: &[Code] = &[
         "With locality load balancing requests stay in the client's zone where they can; a subset that has no pod there sends all of them to another one: latency of the way, its costs, and no subset at all when that zone is gone.",
     ),
     entry(
+        "TT-SUBSET-MISNAMED",
+        Level::Warning,
+        "a subset that selects what another name says",
+        "Routes name subsets, labels decide: whoever reads `subset: v2` expects version=v2. Often two subsets were swapped, and the canary gets what was meant for the stable version.",
+    ),
+    entry(
         "TT-SUPPRESS-UNUSED",
         Level::Info,
         "an entry that silences nothing",

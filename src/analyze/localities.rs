@@ -11,49 +11,70 @@ use crate::diagnostic::Diagnostic;
 use crate::units::Origin;
 use crate::xds::cluster::short_host;
 use crate::xds::endpoint::LocalityKind;
-use crate::xds::{Cluster, Locality, Name, Pod, ProxyKind};
+use crate::xds::{Cluster, Locality, Name, ProxyKind, WorkloadId};
 
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
-    let clients = clients(context);
+    let by_workload = clients(context);
+    let clients: BTreeSet<Locality> = by_workload.values().flatten().cloned().collect();
+    if clients.is_empty() {
+        return;
+    }
+    let all = || {
+        context
+            .snapshot
+            .clusters
+            .iter()
+            .filter(|c| !c.host.is_empty())
+    };
+    let whole: BTreeMap<(&str, u16), &Cluster> = all()
+        .filter(|cluster| cluster.subset.is_empty())
+        .map(|cluster| ((&*cluster.host, cluster.port), cluster))
+        .collect();
     // Clusters of several tables say the same of one setting.
     let mut seen: BTreeSet<(Origin, &str)> = BTreeSet::new();
-    for cluster in context.snapshot.clusters.iter() {
+    for cluster in all() {
         let origin = cluster.locality.origin;
-        if origin.is_built_in() || cluster.host.is_empty() || !seen.insert((origin, &cluster.name))
-        {
+        if origin.is_built_in() || !seen.insert((origin, &cluster.name)) {
             continue;
         }
         let servers = servers(context, cluster);
-        if servers.is_empty() || clients.is_empty() {
+        if servers.is_empty() {
             continue;
         }
-        if cluster.subset.is_empty() {
-            match &cluster.locality.kind {
-                LocalityKind::Failover { regions, .. }
-                | LocalityKind::ZoneAware { regions, .. } => {
-                    failover(context, cluster, regions, &clients, found);
-                }
-                LocalityKind::Distribute(rules) => {
-                    distribute(context, cluster, rules, &clients, found);
-                }
-                LocalityKind::Off => {}
+        let kind = &cluster.locality.kind;
+        match kind {
+            LocalityKind::Failover { regions, .. } | LocalityKind::ZoneAware { regions, .. }
+                if cluster.subset.is_empty() =>
+            {
+                failover(context, cluster, regions, &clients, found);
             }
-        } else {
-            found.extend(elsewhere(context, cluster, &servers, &clients));
+            LocalityKind::Distribute(rules) if cluster.subset.is_empty() => {
+                distribute(context, cluster, rules, &clients, found);
+            }
+            LocalityKind::Failover { .. } | LocalityKind::ZoneAware { .. } => {
+                let whole = whole.get(&(&*cluster.host, cluster.port));
+                let lost = whole.map(|whole| lost(context, whole, &servers, &by_workload));
+                found.extend(lost.and_then(|lost| elsewhere(context, cluster, &lost)));
+            }
+            LocalityKind::Distribute(_) | LocalityKind::Off => {}
         }
     }
 }
 
-/// Places of pods with a proxy; none where one of them is unknown.
-fn clients(context: &Context<'_>) -> BTreeSet<Locality> {
-    let proxied = |pod: &&Pod| {
-        context.snapshot.workloads[pod.workload].proxy != ProxyKind::None && !pod.spare
-    };
-    let pods: Vec<&Pod> = context.snapshot.pods.iter().filter(proxied).collect();
-    if pods.iter().any(|pod| pod.locality.is_empty()) {
-        return BTreeSet::new();
+/// Places of pods with a proxy, by workload; none where one of them is unknown.
+fn clients(context: &Context<'_>) -> BTreeMap<WorkloadId, BTreeSet<Locality>> {
+    let mut clients: BTreeMap<WorkloadId, BTreeSet<Locality>> = BTreeMap::new();
+    for pod in context.snapshot.pods.iter().filter(|pod| !pod.spare) {
+        if context.snapshot.workloads[pod.workload].proxy == ProxyKind::None {
+            continue;
+        }
+        if pod.locality.is_empty() {
+            return BTreeMap::new();
+        }
+        let places = clients.entry(pod.workload).or_default();
+        places.insert(pod.locality.clone());
     }
-    pods.iter().map(|pod| pod.locality.clone()).collect()
+    clients
 }
 
 /// Places of a cluster's endpoints; none where one of them is unknown.
@@ -129,32 +150,49 @@ fn distribute(
     }
 }
 
+/// Places with clients and pods of the whole service, and none of a subset; with how many pods.
+fn lost(
+    context: &Context<'_>,
+    whole: &Cluster,
+    servers: &BTreeSet<Locality>,
+    clients: &BTreeMap<WorkloadId, BTreeSet<Locality>>,
+) -> BTreeMap<String, usize> {
+    // Whoever serves is not taken for a client of its own service.
+    let own = whole.endpoints.iter().filter_map(|endpoint| endpoint.pod);
+    let own: BTreeSet<WorkloadId> = own.map(|pod| context.snapshot.pods[pod].workload).collect();
+    let asks = |place: &Locality| {
+        let mut others = clients
+            .iter()
+            .filter(|(workload, _)| !own.contains(workload));
+        others.any(|(_, places)| places.contains(place))
+    };
+    let missing: BTreeSet<&Locality> = (whole.endpoints.iter())
+        .map(|endpoint| &endpoint.locality)
+        .filter(|place| !servers.contains(place))
+        .collect();
+    let missing = missing.into_iter().filter(|place| asks(place));
+    let pods = |place: &Locality| {
+        whole
+            .endpoints
+            .iter()
+            .filter(|e| e.locality == *place)
+            .count()
+    };
+    missing
+        .map(|place| (place.to_string(), pods(place)))
+        .collect()
+}
+
 /// A subset that has no pod where the service has some, and clients.
 fn elsewhere(
     context: &Context<'_>,
     cluster: &Cluster,
-    servers: &BTreeSet<Locality>,
-    clients: &BTreeSet<Locality>,
+    lost: &BTreeMap<String, usize>,
 ) -> Option<Diagnostic> {
-    if matches!(cluster.locality.kind, LocalityKind::Distribute(_)) {
-        return None;
-    }
-    let whole = context
-        .snapshot
-        .clusters
-        .iter()
-        .find(|c| (&c.host, c.port, &*c.subset) == (&cluster.host, cluster.port, ""))?;
-    let mut lost: BTreeMap<String, usize> = BTreeMap::new();
-    for endpoint in whole.endpoints.iter() {
-        let place = &endpoint.locality;
-        if clients.contains(place) && !servers.contains(place) {
-            *lost.entry(place.to_string()).or_default() += 1;
-        }
-    }
     let (place, pods) = lost.iter().next()?;
     let more = match lost.len() {
         1 => String::new(),
-        n => format!(" (and in {} more places)", n - 1),
+        n => format!(" (nor in {} more)", n - 1),
     };
     let message = format!(
         "subset `{}` of {} has no pod in {place}{more}, where the service has {pods} and clients are: all of their requests to it leave the zone",
@@ -178,9 +216,12 @@ fn subset_of(context: &Context<'_>, cluster: &Cluster) -> Option<Origin> {
 
 /// Places in words, or their regions.
 fn named(places: &BTreeSet<Locality>, regions: bool) -> String {
-    let name = |place: &Locality| match regions {
-        true => format!("`{}`", place.region),
-        false => format!("`{place}`"),
+    let name = |place: &Locality| {
+        if regions {
+            format!("`{}`", place.region)
+        } else {
+            format!("`{place}`")
+        }
     };
     let names: BTreeSet<String> = places.iter().map(name).collect();
     names.into_iter().collect::<Vec<_>>().join(", ")

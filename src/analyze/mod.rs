@@ -23,6 +23,7 @@ mod reading;
 mod references;
 mod resilience;
 mod shadowed;
+mod subsets;
 pub mod suppress;
 mod waits;
 mod weights;
@@ -81,6 +82,7 @@ pub fn analyze(input: &Input<'_>) -> Vec<Diagnostic> {
     breakers::check(&context, &mut found);
     localities::check(&context, &mut found);
     nowhere::check(&context, &mut found);
+    subsets::check(&context, &mut found);
     shadowed::check(&context, input.said, &mut found);
     weights::check(&context, &mut found);
     let fallback = Model::default();

@@ -70,7 +70,12 @@ fn whole(context: &Context<'_>, service: &VirtualService) -> Option<Diagnostic> 
     if hosts.iter().all(Option::is_none) {
         // That a destination does not exist is said where it stands (`IST0101`).
         let mut to = destinations(service).into_iter();
-        if to.any(|(to, _)| service.hosts.iter().any(|host| full(host) == full(&to.host))) {
+        if to.any(|(to, _)| {
+            service
+                .hosts
+                .iter()
+                .any(|host| full(host) == full(&to.host))
+        }) {
             return None;
         }
         let message = format!(

@@ -6,6 +6,8 @@
 )]
 
 mod analyze;
+mod analyze_config;
+mod analyze_rules;
 mod autoscaling;
 mod bad_input;
 mod call_pools;
