@@ -215,7 +215,9 @@ impl<'a> Builder<'a> {
                 StepSpec::Call(call) => std::slice::from_ref(call),
                 StepSpec::Parallel(calls) => calls.as_slice(),
             };
-            for call in calls {
+            // Of a row of the same call the first stands for all.
+            let again = |call: &&CallSpec| call.times.as_ref().is_some_and(|(_, at)| *at > 0);
+            for call in calls.iter().filter(|call| !again(call)) {
                 let mut headers = Headers::new();
                 for name in &behaviour.propagate {
                     for value in incoming.all(name) {

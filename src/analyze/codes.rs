@@ -187,7 +187,7 @@ pub const CODES: &[Code] = &[
         "TT-FAILOVER-NEVER",
         Level::Warning,
         "locality failover that never happens",
-        "istiod makes priorities by place only where there is outlierDetection, and Envoy leaves a place only when its hosts are unhealthy. Without it pods of every locality are used alike, and those of a dead zone too until Kubernetes takes them out. Add outlierDetection to the same policy.",
+        "istiod makes priorities by place only where there is outlierDetection, and Envoy leaves a place only when its hosts are unhealthy. Without it pods of every locality are used alike, and those of a dead zone too until Kubernetes takes them out. Add outlierDetection to the same policy. A `failover` between regions says nothing either where no client is in the one or no pod in the other.",
     ),
     entry(
         "TT-FAULT-LEFT",

@@ -136,7 +136,7 @@ fn distribute(
         let empty = |pattern: &Name| !servers.iter().any(|place| place.is_in(pattern));
         for (pattern, weight) in to.iter().filter(|(p, weight)| *weight > 0 && empty(p)) {
             let message = format!(
-                "{weight} of the requests from `{from}` are for `{pattern}`, where no pod of {} is: the other places take them",
+                "{weight} % of the requests from `{from}` are for `{pattern}`, where no pod of {} is: the other places take them",
                 short_host(&cluster.host)
             );
             let help = format!("pods are in {}", named(&servers, false));

@@ -34,6 +34,7 @@ pub const READING: &[&str] = &[
     "TT-NOT-AN-OBJECT",
     "TT-NOT-SIMULATED",
     "TT-NUMBER",
+    "TT-PRIORITY",
     "TT-PROFILE",
     "TT-QUEUE",
     "TT-RATE",

@@ -48,7 +48,9 @@ pub(super) fn analyze(args: &AnalyzeArgs, console: Console) -> Result<ExitCode, 
     found.extend(suppressed.unused);
     found.sort_by(|a, b| (&a.place, a.code).cmp(&(&b.place, b.code)));
     let text = match args.output {
-        AnalyzeFormat::Text => read.texts.excerpts(&found),
+        AnalyzeFormat::Text => {
+            (read.texts).excerpts(&found, |d| report::level_of(d) == Level::Info)
+        }
         AnalyzeFormat::Json => report::json(&found),
         AnalyzeFormat::Sarif => report::sarif(&found),
         AnalyzeFormat::Junit => report::junit(&found, &read.texts.files().collect::<Vec<_>>()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::exit_code::Failure;
-use crate::diagnostic::{Class, Diagnostic, render};
+use crate::diagnostic::{Class, Diagnostic, render, render_with_remarks};
 use crate::manifest::{Edit, Source, edit};
 
 /// What excerpts in messages are taken from.
@@ -14,12 +14,16 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Diagnostics with excerpts.
-    pub(super) fn excerpts(&self, diagnostics: &[Diagnostic]) -> String {
+    /// Diagnostics with excerpts; some of the warnings are remarks.
+    pub(super) fn excerpts(
+        &self,
+        diagnostics: &[Diagnostic],
+        is_remark: impl Fn(&Diagnostic) -> bool,
+    ) -> String {
         let set = edit::sources(&self.edits);
         let sources = self.sources.iter().chain(&set);
         let texts: Vec<(&str, &str)> = sources.map(|s| (&*s.path, s.text.as_str())).collect();
-        render(diagnostics, &texts, true)
+        render_with_remarks(diagnostics, &texts, true, is_remark)
     }
 
     /// File names in the order in which they were read.

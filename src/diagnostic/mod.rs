@@ -7,7 +7,7 @@ mod nearest;
 pub mod render;
 
 pub use nearest::nearest;
-pub use render::render;
+pub use render::{render, render_with_remarks};
 
 use std::fmt;
 use std::sync::Arc;

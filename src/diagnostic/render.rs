@@ -20,6 +20,16 @@ const LINE_LEN_MAX: usize = 400;
 /// All diagnostics with excerpts, ordered by file, line, column and code; those without a
 /// place come last. `sources` are (path, text). Ends with a line feed unless empty.
 pub fn render(diagnostics: &[Diagnostic], sources: &[(&str, &str)], color: bool) -> String {
+    render_with_remarks(diagnostics, sources, color, |_| false)
+}
+
+/// The same, where some of the warnings are no more than remarks.
+pub fn render_with_remarks(
+    diagnostics: &[Diagnostic],
+    sources: &[(&str, &str)],
+    color: bool,
+    is_remark: impl Fn(&Diagnostic) -> bool,
+) -> String {
     let mut ordered: Vec<&Diagnostic> = diagnostics.iter().collect();
     ordered.sort_by(|a, b| order(a, b));
     let wanted = |path: &str| {
@@ -41,7 +51,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[(&str, &str)], color: bool)
         if !out.is_empty() {
             out.push('\n');
         }
-        out.push_str(&renderer.render(&[group(diagnostic, &texts)]));
+        out.push_str(&renderer.render(&[group(diagnostic, is_remark(diagnostic), &texts)]));
         out.push('\n');
     }
     out
@@ -61,9 +71,14 @@ fn order(a: &Diagnostic, b: &Diagnostic) -> Ordering {
         .then_with(|| a.message.cmp(&b.message))
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, texts: &BTreeMap<&str, Lines<'a>>) -> Group<'a> {
+fn group<'a>(
+    diagnostic: &'a Diagnostic,
+    is_remark: bool,
+    texts: &BTreeMap<&str, Lines<'a>>,
+) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
+        Severity::Warning if is_remark => Level::INFO.with_name("remark"),
         Severity::Warning => Level::WARNING,
     };
     let title = level

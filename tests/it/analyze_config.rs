@@ -76,7 +76,7 @@ fn an_entry_that_silences_nothing_is_a_remark_with_its_line() {
     assert_eq!(code, Some(0), "a remark is no error");
     let at = |line: u32| out.contains(&format!(".towtank.yaml:{line}:12"));
     assert!(
-        out.contains("TT-SUPPRESS-UNUSED") && at(4) && at(5) && !at(3),
+        out.contains("remark[TT-SUPPRESS-UNUSED]") && at(4) && at(5) && !at(3),
         "{out}"
     );
     assert!(

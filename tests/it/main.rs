@@ -6,6 +6,7 @@
 )]
 
 mod analyze;
+mod analyze_advice;
 mod analyze_config;
 mod analyze_rules;
 mod autoscaling;
