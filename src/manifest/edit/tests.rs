@@ -211,6 +211,7 @@ fn each_flag_counts_for_itself_and_has_a_text_of_its_own() {
             text("--set", "dr/cart:a=1\ndr/cart:c=3"),
             text("--set-after", ""),
             text("--vary", "\n\ndr/cart:b=2"),
+            text("--along", ""),
         ]
     );
     let (objects, said) = {
