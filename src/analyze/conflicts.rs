@@ -1,88 +1,111 @@
-//! Objects that claim the same: `IST0109` hosts of mesh VirtualServices, `IST0110` and `IST0111`
-//! Sidecars, `IST0145` Gateways (`analyzers/virtualservice/conflictingmeshgatewayhosts.go`,
-//! `analyzers/sidecar`, `analyzers/gateway/conflictinggateway.go`).
+//! Objects that claim the same: `IST0109` hosts of mesh VirtualServices, `IST0145` Gateways
+//! (`analyzers/virtualservice/conflictingmeshgatewayhosts.go`, `analyzers/gateway/conflictinggateway.go`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::known::scopes;
 use super::{Context, selects};
-use crate::config::istio::{Gateway, Sidecar, VirtualService};
+use crate::config::istio::{Gateway, VirtualService};
 use crate::diagnostic::Diagnostic;
+use crate::units::Origin;
 
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     virtual_services(context, found);
-    sidecars(context, found);
     gateways(context, found);
 }
 
+/// A host of a VirtualService of the mesh, in full.
+type Claim<'a> = (String, &'a VirtualService);
+
+/// `IST0109`, once for each VirtualService: all that are seen by the same clients and give one host.
+/// One that few see meets those that all see by wildcards too.
 fn virtual_services(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
-    let mut by_host: BTreeMap<String, Vec<&VirtualService>> = BTreeMap::new();
+    let mut by_scope: BTreeMap<&str, Vec<Claim<'_>>> = BTreeMap::new();
     for service in &context.config.virtual_services {
-        let in_mesh =
-            service.gateways.is_empty() || service.gateways.iter().any(|g| &**g == "mesh");
-        let everywhere =
-            service.export_to.is_empty() || service.export_to.iter().any(|e| &**e == "*");
-        if !in_mesh || !everywhere {
+        let gateways = &service.gateways;
+        if !gateways.is_empty() && gateways.iter().all(|g| &**g != "mesh") {
             continue;
         }
-        for host in &service.hosts {
-            let full = context.known.full_name(host, &service.meta.namespace);
-            by_host.entry(full).or_default().push(service);
+        for scope in scopes(&service.export_to, &service.meta.namespace) {
+            for host in &service.hosts {
+                let full = context.known.full_name(host, &service.meta.namespace);
+                by_scope.entry(scope).or_default().push((full, service));
+            }
         }
     }
-    for (host, services) in by_host.iter().filter(|(_, all)| all.len() > 1) {
-        for service in services {
-            let others: Vec<String> = (services.iter())
-                .filter(|other| other.meta.origin != service.meta.origin)
-                .map(|other| context.config.origins.describe(other.meta.origin))
-                .collect();
-            let message = format!(
-                "`{host}` is also a host of {}: one of them is ignored by sidecars",
-                others.join(", ")
-            );
-            let help = "merge them into one, or bind all but one to gateways";
-            found.push(context.say("IST0109", service.meta.origin, message, help));
+    let everywhere = by_scope.get("*").map_or(&[][..], Vec::as_slice);
+    let mut clashes: BTreeMap<Origin, Clashes> = BTreeMap::new();
+    for (scope, claims) in &by_scope {
+        let wide = if *scope == "*" { &[][..] } else { everywhere };
+        for (at, (host, service)) in claims.iter().enumerate() {
+            let later = claims[at + 1..].iter().filter(|(other, _)| other == host);
+            for (other, with) in later.chain(wide.iter().filter(|(o, _)| overlap(o, host))) {
+                if with.meta.origin != service.meta.origin {
+                    add(&mut clashes, host, service, other, with);
+                    add(&mut clashes, other, with, host, service);
+                }
+            }
         }
+    }
+    for (origin, clashes) in clashes {
+        found.push(context.say("IST0109", origin, clashes.message(context), clashes.help()));
     }
 }
 
-fn sidecars(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
-    let sidecars = &context.config.sidecars;
-    let mut pairs: Vec<(&Sidecar, &Sidecar)> = Vec::new();
-    for (at, one) in sidecars.iter().enumerate() {
-        let others = sidecars
-            .iter()
-            .enumerate()
-            .filter(|(other, s)| *other != at && s.meta.namespace == one.meta.namespace);
-        pairs.extend(others.map(|(_, other)| (one, other)));
-    }
-    for (one, other) in pairs {
-        let named = context.config.origins.describe(other.meta.origin);
-        match (&one.workload_selector, &other.workload_selector) {
-            (None, None) => {
-                let message = format!(
-                    "{named} has no selector either: only one of them is the namespace's default"
-                );
-                let help = "keep one, or give the other a `workloadSelector`";
-                found.push(context.say("IST0111", one.meta.origin, message, help));
-            }
-            (Some(a), Some(b)) => {
-                let mut workloads = context.snapshot.workloads.iter();
-                let both = workloads.find(|w| {
-                    w.namespace == one.meta.namespace
-                        && selects(a, &w.labels)
-                        && selects(b, &w.labels)
-                });
-                if let Some(workload) = both {
-                    let message = format!(
-                        "{named} selects {} as well: one of them is ignored",
-                        workload.full_name()
-                    );
-                    let help = "make the selectors tell them apart";
-                    found.push(context.say("IST0110", one.meta.origin, message, help));
-                }
-            }
-            _ => {}
+/// What others say of the hosts of one VirtualService.
+#[derive(Default)]
+struct Clashes {
+    hosts: BTreeSet<String>,
+    others: BTreeSet<Origin>,
+    /// Some host is the very same; else wildcards cover it.
+    same: bool,
+}
+
+fn add(
+    clashes: &mut BTreeMap<Origin, Clashes>,
+    host: &str,
+    service: &VirtualService,
+    other: &str,
+    with: &VirtualService,
+) {
+    let of = clashes.entry(service.meta.origin).or_default();
+    of.hosts.insert(format!("`{host}`"));
+    of.others.insert(with.meta.origin);
+    of.same |= host == other;
+}
+
+impl Clashes {
+    fn message(&self, context: &Context<'_>) -> String {
+        let hosts = Vec::from_iter(self.hosts.iter().cloned()).join(", ");
+        let others = self.others.iter();
+        let others: Vec<String> = others
+            .map(|origin| context.config.origins.describe(*origin))
+            .collect();
+        let (others, names) = (others.join(", "), self.hosts.len() > 1);
+        let be = if names { "are hosts" } else { "is a host" };
+        if self.same {
+            format!(
+                "{hosts} {be} of {others} as well: sidecars take the rules of one of them and ignore the others"
+            )
+        } else {
+            format!(
+                "{hosts} {be} that {others} covers too: sidecars take the rules for the narrower host only, they are not joined"
+            )
         }
+    }
+
+    fn help(&self) -> &'static str {
+        "merge them into one, or bind all but one to gateways"
+    }
+}
+
+/// Hosts, either of which may be a wildcard, that have names in common (`host.Name.Matches`).
+fn overlap(one: &str, other: &str) -> bool {
+    match (one.strip_prefix('*'), other.strip_prefix('*')) {
+        (Some(a), Some(b)) => a.ends_with(b) || b.ends_with(a),
+        (Some(end), None) => other.ends_with(end),
+        (None, Some(end)) => one.ends_with(end),
+        (None, None) => one == other,
     }
 }
 

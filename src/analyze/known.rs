@@ -1,11 +1,15 @@
-//! Hosts that exist: Services and ServiceEntries, as Istio's analyzers look for them.
+//! What exists: Services and ServiceEntries as Istio's analyzers look for them, and other objects by
+//! name.
 
 use std::collections::BTreeMap;
 
+use super::Context;
 use crate::config::MeshConfig;
+use crate::config::aside::{ApiGateway, OtherPolicy};
 use crate::config::istio::ServiceEntry;
-use crate::config::k8s::Service;
+use crate::config::k8s::{Namespace, PodTemplateOwner, Service};
 use crate::xds::Name;
+use crate::xds::snapshot::Workload;
 
 /// What answers to a host.
 #[derive(Clone, Copy)]
@@ -149,5 +153,46 @@ impl<'a> Host<'a> {
             Self::Service(service) => service.ports.iter().map(|p| p.port).collect(),
             Self::Entry(entry) => entry.ports.iter().map(|p| p.number).collect(),
         }
+    }
+}
+
+/// Namespaces that see an object: `*` alone, or those it is exported to (`util/exportto.go`). What is
+/// exported to nobody (`~`) is seen by none.
+pub(super) fn scopes<'a>(export_to: &'a [Name], own: &'a str) -> Vec<&'a str> {
+    if export_to.is_empty() || export_to.iter().any(|e| &**e == "*") {
+        return vec!["*"];
+    }
+    let named = export_to.iter().filter(|e| &***e != "~");
+    let mut scopes: Vec<&str> = named
+        .map(|e| if &**e == "." { own } else { &**e })
+        .collect();
+    scopes.sort_unstable();
+    scopes.dedup();
+    scopes
+}
+
+impl<'a> Context<'a> {
+    /// The Namespace of that name, where there is an object.
+    pub(super) fn namespace(&self, name: &str) -> Option<&'a Namespace> {
+        let mut all = self.config.namespaces.iter();
+        all.find(|namespace| *namespace.meta.name == *name)
+    }
+
+    /// What the control plane made of a workload.
+    pub(super) fn workload(&self, owner: &PodTemplateOwner) -> Option<&'a Workload> {
+        let mut all = self.snapshot.workloads.iter();
+        all.find(|w| w.origin == owner.meta.origin)
+    }
+
+    /// A Gateway of the Gateway API, which VirtualServices may name as well.
+    pub(super) fn api_gateway(&self, namespace: &str, name: &str) -> Option<&'a ApiGateway> {
+        let mut all = self.config.aside.gateways.iter();
+        all.find(|g| *g.meta.namespace == *namespace && *g.meta.name == *name)
+    }
+
+    /// Policies of a kind that is not simulated.
+    pub(super) fn policies(&self, kind: &'static str) -> impl Iterator<Item = &'a OtherPolicy> {
+        let all = self.config.aside.policies.iter();
+        all.filter(move |policy| &*policy.kind == kind)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::exit_code::Failure;
 use super::names;
 use crate::config::Meta;
-use crate::config::k8s::{PodTemplateOwner, ProxySettings};
+use crate::config::k8s::{PodNotes, PodTemplateOwner, ProxySettings};
 use crate::config::scenario::LoadSource;
 use crate::config::store::MeshConfig;
 use crate::units::Origin;
@@ -103,6 +103,7 @@ fn deployment(namespace: &Name) -> PodTemplateOwner {
         ready: true,
         has_proxy_container: false,
         is_gateway: false,
+        notes: PodNotes::default(),
         lifecycle: Lifecycle::default(),
         cpu: Cpu::default(),
     }

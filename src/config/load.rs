@@ -11,8 +11,8 @@ mod mesh;
 
 use std::sync::Arc;
 
-use super::MeshConfig;
 use super::store::IstioVersion;
+use super::{MeshConfig, aside};
 use crate::diagnostic::{Class, Diagnostic};
 use crate::manifest::{Edit, Family, Object, Source, edit, known_kind, read_objects};
 use crate::units::Origins;
@@ -141,6 +141,10 @@ fn assembled(
             Some(Family::NotSimulated) => loaded.diagnostics.push(not_simulated(object)),
             Some(Family::Inert) | None => {}
         }
+    }
+    // Last, so that what takes part is named alike with and without them.
+    for object in objects {
+        aside::add(&mut loaded.config, object);
     }
     assemble::finish(&mut loaded);
     loaded

@@ -5,6 +5,7 @@
 //! and the object keeps what could be read, which is what `--force` runs with.
 //! Knows documents (`manifest`) and nothing of time, except that our own kinds speak of it.
 
+pub mod aside;
 pub mod decode;
 pub mod host;
 pub mod istio;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::aside::Aside;
 use super::istio::{
     AuthorizationPolicy, DestinationRule, EnvoyFilter, Gateway, IstioMeshConfig,
     PeerAuthentication, ProxyConfig, ServiceEntry, Sidecar, VirtualService, WorkloadEntry,
@@ -82,6 +83,8 @@ pub struct MeshConfig {
     pub authorization_policies: Vec<AuthorizationPolicy>,
     /// EnvoyFilters.
     pub envoy_filters: Vec<EnvoyFilter>,
+    /// What takes no part, and analysis asks for.
+    pub aside: Aside,
     /// Zones per workload (`namespace/name`) from the Model's `placement`, in order of pods, repeated.
     pub placement: BTreeMap<Name, Vec<Name>>,
     /// Pods beyond those that manifests ask for, per workload (`namespace/name`): what events of a
@@ -105,6 +108,9 @@ impl MeshConfig {
             .chain(self.services.iter().map(|o| &o.meta))
             .chain(self.workloads.iter().map(|o| &o.meta))
             .chain(istio)
+            .chain(self.aside.secrets.iter().map(|o| &o.meta))
+            .chain(self.aside.policies.iter().map(|o| &o.meta))
+            .chain(self.aside.gateways.iter().map(|o| &o.meta))
     }
 
     /// The autoscaler of a workload.

@@ -11,6 +11,11 @@ const SYSTEM_NAMESPACES: [&str; 4] = [
     "local-path-storage",
 ];
 
+/// True for the namespaces of Kubernetes' own parts, which are never injected and never analysed.
+pub fn is_system(namespace: &str) -> bool {
+    SYSTEM_NAMESPACES.contains(&namespace)
+}
+
 /// The proxy of a workload's pods.
 ///
 /// A namespace without a Namespace object counts as labelled `istio-injection=enabled`: people
@@ -31,13 +36,16 @@ pub(super) fn proxy_kind(
     }
 }
 
-fn is_injected(
+/// Whether the injector adds a sidecar to the pods of a workload.
+pub fn is_injected(
     owner: &PodTemplateOwner,
     namespace: Option<&Namespace>,
     mesh: &IstioMeshConfig,
 ) -> bool {
-    let system = SYSTEM_NAMESPACES.contains(&&*owner.meta.namespace);
-    if owner.host_network || system || !is_selected(owner, namespace, mesh) {
+    if owner.host_network
+        || is_system(&owner.meta.namespace)
+        || !is_selected(owner, namespace, mesh)
+    {
         return false;
     }
     // Only the exact words count; the label is asked before the annotation.

@@ -55,6 +55,7 @@ mod visibility;
 
 pub use changes::compile_all;
 pub use compile::compile;
+pub use injection::{is_injected, is_system};
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 mod analyze;
 mod analyze_advice;
 mod analyze_config;
+mod analyze_istio;
 mod analyze_rules;
 mod autoscaling;
 mod bad_input;

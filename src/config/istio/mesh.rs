@@ -51,6 +51,10 @@ pub struct IstioMeshConfig {
     pub termination_drain: Option<SimDuration>,
     /// `EXIT_ON_ZERO_ACTIVE_CONNECTIONS` of `defaultConfig.proxyMetadata`.
     pub exit_on_zero: bool,
+    /// Proxies answer DNS and istiod allocates addresses, as `defaultConfig.proxyMetadata` says.
+    pub dns_allocates: bool,
+    /// `defaultProviders.accessLogging` names a provider.
+    pub logs_access: bool,
     /// `enableNamespacesByDefault` of the injector.
     pub inject_by_default: bool,
     /// Where it was written.
@@ -80,6 +84,8 @@ impl Default for IstioMeshConfig {
             self_discovery: None,
             termination_drain: None,
             exit_on_zero: false,
+            dns_allocates: false,
+            logs_access: false,
             inject_by_default: false,
             origin: Origin::BUILT_IN,
         }

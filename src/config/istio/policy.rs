@@ -242,6 +242,8 @@ pub struct TlsSettings {
     pub sni: Name,
     /// `credentialName` is set.
     pub has_credential_name: bool,
+    /// `caCertificates` is set.
+    pub has_ca: bool,
     /// Where it was written.
     pub origin: Origin,
 }

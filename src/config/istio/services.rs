@@ -29,6 +29,8 @@ pub struct ServiceEntry {
     pub workload_selector: Option<BTreeMap<Name, Name>>,
     /// As written; empty means the mesh default.
     pub export_to: Vec<Name>,
+    /// `status.addresses` lists some: istiod allocated them.
+    pub has_allocated: bool,
 }
 
 /// A port of a ServiceEntry, Gateway server or Sidecar listener.
@@ -166,4 +168,8 @@ pub struct ServerTls {
     pub https_redirect: bool,
     /// Mode text: `PASSTHROUGH` (default), `SIMPLE`, `MUTUAL`, `AUTO_PASSTHROUGH`, `ISTIO_MUTUAL`, `OPTIONAL_MUTUAL`.
     pub mode: Name,
+    /// `credentialName`, possibly empty.
+    pub credential_name: Name,
+    /// `serverCertificate` and `privateKey`, each possibly empty.
+    pub files: (Name, Name),
 }

@@ -1,15 +1,19 @@
 //! Kubernetes kinds that take part in traffic.
 
 mod autoscaler;
+mod certificate;
 mod lifecycle;
+mod notes;
 mod proxy_settings;
 mod resources;
+mod secret;
 mod services;
 mod workloads;
 
 pub(super) use autoscaler::autoscaler;
 pub(super) use proxy_settings::{EXIT_ON_ZERO, SELF_DISCOVERY};
 pub(in crate::config) use resources::milli_cores;
+pub(super) use secret::secret_problem;
 pub(super) use services::{SERVICE_LABEL, endpoint_slice, endpoints, service};
 pub(super) use workloads::{PODS_MAX, too_many_pods, workload};
 
@@ -123,10 +127,23 @@ pub struct PodTemplateOwner {
     pub has_proxy_container: bool,
     /// An `istio-proxy` container started as `router`: a gateway.
     pub is_gateway: bool,
+    /// What only analysis asks for.
+    pub notes: PodNotes,
     /// How its pods come and go.
     pub lifecycle: crate::xds::snapshot::Lifecycle,
     /// Processor time of a pod, its proxy's left out.
     pub cpu: crate::xds::snapshot::Cpu,
+}
+
+/// What of a pod template has no influence on a simulation, and analysis speaks of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodNotes {
+    /// Where `runAsUser: 1337`, the proxy's own user, is written for the application.
+    pub runs_as_proxy: Option<Origin>,
+    /// Where a container `istio-proxy` has the image `auto`.
+    pub image_auto: Option<Origin>,
+    /// Where each annotation of Istio's stands.
+    pub annotations: BTreeMap<Name, Origin>,
 }
 
 /// What a pod template's annotations say of its proxy.

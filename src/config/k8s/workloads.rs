@@ -6,8 +6,9 @@ use crate::diagnostic::{Class, Diagnostic};
 use crate::xds::Name;
 use crate::xds::snapshot::{Cpu, Lifecycle};
 
+use super::notes::notes;
 use super::proxy_settings::proxy_settings;
-use super::{ContainerPort, PodTemplateOwner, ProxySettings};
+use super::{ContainerPort, PodNotes, PodTemplateOwner, ProxySettings};
 use super::{lifecycle, resources};
 
 /// An owner of pods, or a pod by itself.
@@ -27,6 +28,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
         ready: true,
         has_proxy_container: false,
         is_gateway: false,
+        notes: PodNotes::default(),
         lifecycle: Lifecycle::default(),
         cpu: Cpu::default(),
     };
@@ -42,6 +44,7 @@ pub(in crate::config) fn workload(f: &Fields<'_>, meta: Meta, kind: &Name) -> Po
             f.object("template", |f| template(f, &mut owner));
         });
     }
+    owner.notes = notes(f, kind);
     owner.proxy = proxy_settings(f, &owner.annotations);
     name_traffic_annotations(f, &owner);
     owner.is_gateway |= owner

@@ -49,7 +49,7 @@ fn istio_kind(loaded: &mut Loaded, object: &Object, decoder: &Decoder, meta: Met
     }
     let may_be_empty = matches!(
         &*object.kind,
-        "PeerAuthentication" | "AuthorizationPolicy" | "ProxyConfig"
+        "PeerAuthentication" | "AuthorizationPolicy" | "ProxyConfig" | "Sidecar"
     );
     let empty = tree::Node {
         value: tree::Value::Null,
@@ -69,7 +69,9 @@ fn istio_kind(loaded: &mut Loaded, object: &Object, decoder: &Decoder, meta: Met
             }
             "Gateway" => config.gateways.push(istio::gateway(f, meta)),
             "ServiceEntry" => {
-                let entry = istio::service_entry(f, meta, version);
+                let mut entry = istio::service_entry(f, meta, version);
+                let allocated = object.root.at(&["status", "addresses"]);
+                entry.has_allocated = allocated.is_some_and(|list| !list.items().is_empty());
                 config.service_entries.push(entry);
             }
             "WorkloadEntry" => config.workload_entries.push(istio::workload_entry(f, meta)),
@@ -91,7 +93,8 @@ fn istio_kind(loaded: &mut Loaded, object: &Object, decoder: &Decoder, meta: Met
         };
         match f.get("spec") {
             Some(spec) => spec.object(read),
-            // No spec at all is an empty one: "allow nothing", or the mesh's mTLS mode.
+            // No spec at all is an empty one: "allow nothing", or the mesh's mTLS mode. An empty
+            // Sidecar is refused as such.
             None if may_be_empty => decoder.object(&empty, read),
             None => f.missing("spec"),
         }

@@ -166,6 +166,7 @@ fn https_redirect_needs_no_virtual_service() {
     let redirect = Some(ServerTls {
         https_redirect: true,
         mode: "".into(),
+        ..ServerTls::default()
     });
     let config = edge(vec![server(80, "HTTP", &["*"], redirect)]);
     check(&config, "http.8080", &["*:80 > redirect 301"]);
@@ -176,10 +177,12 @@ fn tls_is_terminated_per_server_and_passed_through_by_name() {
     let simple = Some(ServerTls {
         https_redirect: false,
         mode: "SIMPLE".into(),
+        ..ServerTls::default()
     });
     let pass = Some(ServerTls {
         https_redirect: false,
         mode: "PASSTHROUGH".into(),
+        ..ServerTls::default()
     });
     let mut config = edge(vec![
         server(443, "HTTPS", &["shop.example.com"], simple),
@@ -212,6 +215,7 @@ fn a_second_redirect_for_the_same_host_loses_its_whole_server() {
         Some(ServerTls {
             https_redirect: true,
             mode: "".into(),
+            ..ServerTls::default()
         })
     };
     let mut config = edge(vec![server(80, "HTTP", &["*"], redirect())]);

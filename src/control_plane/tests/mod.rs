@@ -12,7 +12,8 @@ use crate::config::istio::{
     Destination, DestinationRule, HttpRoute, RouteDestination, Subset, VirtualService,
 };
 use crate::config::k8s::{
-    ContainerPort, Namespace, PodTemplateOwner, ProxySettings, Service, ServicePort, TargetPort,
+    ContainerPort, Namespace, PodNotes, PodTemplateOwner, ProxySettings, Service, ServicePort,
+    TargetPort,
 };
 use crate::config::store::IstioVersion;
 use crate::config::{MeshConfig, Meta};
@@ -66,6 +67,7 @@ pub(super) fn workload(
         ready: true,
         has_proxy_container: false,
         is_gateway: false,
+        notes: PodNotes::default(),
         lifecycle: crate::xds::snapshot::Lifecycle::default(),
         cpu: crate::xds::snapshot::Cpu::default(),
     }

@@ -92,6 +92,7 @@ fn entry(resolution: Resolution) -> ServiceEntry {
         endpoints: Vec::new(),
         workload_selector: None,
         export_to: Vec::new(),
+        has_allocated: false,
     }
 }
 

@@ -197,5 +197,10 @@ fn server_tls(f: &Fields<'_>) -> ServerTls {
     ServerTls {
         https_redirect: f.flag("httpsRedirect"),
         mode: mode.into(),
+        credential_name: f.text_or_empty("credentialName"),
+        files: (
+            f.text_or_empty("serverCertificate"),
+            f.text_or_empty("privateKey"),
+        ),
     }
 }

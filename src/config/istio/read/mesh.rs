@@ -50,6 +50,14 @@ fn self_discovery(variables: &BTreeMap<Name, Name>) -> Option<bool> {
     variables.get(SELF_DISCOVERY).map(|text| &**text == "true")
 }
 
+/// Whether every proxy answers DNS itself and hosts get addresses from istiod, as analysis of
+/// ServiceEntries asks (`analyzers/serviceentry/protocoladdresses.go`).
+fn dns_allocates(variables: &BTreeMap<Name, Name>) -> bool {
+    let is_on = |name: &str| variables.get(name).is_some_and(|text| &**text == "true");
+    is_on("ISTIO_META_DNS_CAPTURE")
+        && (is_on("ISTIO_META_DNS_AUTO_ALLOCATE") || is_on("PILOT_ENABLE_IP_AUTOALLOCATE"))
+}
+
 /// Fills what is written into the defaults. Most of MeshConfig has no influence on traffic,
 /// so unknown fields are no news here.
 pub(in crate::config) fn mesh_config(f: &Fields<'_>, version: IstioVersion) -> IstioMeshConfig {
@@ -93,9 +101,15 @@ pub(in crate::config) fn mesh_config(f: &Fields<'_>, version: IstioVersion) -> I
         mesh.concurrency = f.integer("concurrency");
         let metadata = f.text_map("proxyMetadata");
         mesh.self_discovery = self_discovery(&metadata);
+        mesh.dns_allocates = dns_allocates(&metadata);
         mesh.exit_on_zero = metadata.get(EXIT_ON_ZERO).is_some_and(|v| &**v == "true");
         mesh.termination_drain = f.duration("terminationDrainDuration");
     });
+    let logs = f.object("defaultProviders", |f| {
+        f.accept_unknown();
+        !f.items("accessLogging").is_empty()
+    });
+    mesh.logs_access = logs.unwrap_or(false);
     mesh.zone_aware = zone_aware_setting(f, version, Level::Top, true);
     if version.at_least(31) {
         let context = PolicyContext {

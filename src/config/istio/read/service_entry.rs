@@ -34,6 +34,7 @@ pub(in crate::config) fn service_entry(
         endpoints: f.objects("endpoints", endpoint),
         workload_selector: f.object("workloadSelector", workload_selector),
         export_to: f.texts("exportTo"),
+        has_allocated: false,
     };
     // `~` alone hides the entry; everything else is as in other kinds.
     if !matches!(entry.export_to.as_slice(), [word] if &**word == "~")

@@ -6,6 +6,7 @@ use super::service_entry::port_spec;
 use super::{schema_warning, workload_selector};
 use crate::config::decode::Fields;
 use crate::config::{IstioVersion, Meta};
+use crate::diagnostic::{Class, Diagnostic};
 use crate::xds::Name;
 
 pub(in crate::config) fn sidecar(f: &Fields<'_>, meta: Meta, version: IstioVersion) -> Sidecar {
@@ -87,6 +88,11 @@ pub(super) fn outbound(f: &Fields<'_>, has_dynamic_dns: bool) -> OutboundMode {
     });
     if proxied.is_some() && mode != OutboundMode::AllowAny {
         f.refuse_field("egressProxy", "needs `mode: ALLOW_ANY`");
+    }
+    if proxied.is_some() {
+        let message = "`egressProxy` is deprecated; write a ServiceEntry and routes to the proxy";
+        let warning = Diagnostic::warning("IST0002", Class::Advice, message);
+        f.push_at("egressProxy", warning);
     }
     f.not_simulated("egressProxy", "a proxy for unknown destinations");
     mode

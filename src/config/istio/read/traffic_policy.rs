@@ -132,6 +132,7 @@ fn tls(f: &Fields<'_>) -> TlsSettings {
         mode,
         sni: f.text_or_empty("sni"),
         has_credential_name,
+        has_ca: ca,
         origin: f.origin(),
     }
 }
