@@ -24,7 +24,9 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         found.extend(several_labels(context, namespace));
         found.extend(no_label(context, namespace));
     }
-    for owner in &context.config.workloads {
+    // Pods that a cluster shows count each for itself, whatever would be made of their owner.
+    let running = &context.config.aside.pods;
+    for owner in context.config.workloads.iter().chain(running) {
         found.extend(missing_proxy(context, owner));
         found.extend(image_auto(context, owner));
     }
@@ -43,10 +45,12 @@ fn several_labels(context: &Context<'_>, namespace: &Namespace) -> Option<Diagno
     }
     (asked.len() > 1).then(|| {
         let message = format!(
-            "the labels {} ask for different proxies: pods get the one of the first, the others have no effect",
+            "the labels {} ask for different proxies: pods get the one of the first, the rest has no effect",
             asked.join(" and ")
         );
-        let help = format!("keep one of them: `kubectl label namespace {} istio.io/rev-` takes one away", namespace.meta.name);
+        let (name, last) = (&namespace.meta.name, asked.last().map_or("", |label| label));
+        let key = last.split('=').next().unwrap_or_default();
+        let help = format!("keep one of them: `kubectl label namespace {name} {key}-` takes one away");
         context.say("IST0123", namespace.meta.origin, message, &help)
     })
 }

@@ -113,7 +113,7 @@ fn secrets(context: &Context<'_>, gateway: &Gateway, found: &mut Vec<Diagnostic>
                 let Some(problem) = &secret.problem else {
                     continue;
                 };
-                let message = format!("the Secret `{name}` is of no use, {problem}: {closed}");
+                let message = format!("the Secret `{name}` cannot be used, {problem}: {closed}");
                 let help = format!(
                     "`kubectl create secret tls {name} --cert=… --key=… -n {}`",
                     pod.namespace

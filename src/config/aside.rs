@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::decode::{Decoder, Unknown, register};
-use super::k8s::secret_problem;
+use super::k8s::{PodTemplateOwner, secret_problem, workload};
 use super::meta::meta;
 use super::{MeshConfig, Meta};
 use crate::diagnostic::Class;
@@ -24,6 +24,8 @@ pub struct Aside {
     pub policies: Vec<OtherPolicy>,
     /// Gateways of the Gateway API.
     pub gateways: Vec<ApiGateway>,
+    /// Pods, as a cluster showed them, whose owner was read too: others are simulated in their place.
+    pub pods: Vec<PodTemplateOwner>,
 }
 
 /// A `Secret`, without what is secret.
@@ -100,6 +102,15 @@ pub(super) fn add(config: &mut MeshConfig, object: &Object) {
 /// A field of a spec that is there and not null.
 fn written<'a>(spec: Option<&'a Node>, key: &str) -> Option<&'a Node> {
     spec?.get(key).filter(|node| !node.is_null())
+}
+
+/// Notes a pod that its owner stands for.
+pub(super) fn add_pod(config: &mut MeshConfig, object: &Object) {
+    let id = register(&mut config.origins, object);
+    let decoder = Decoder::new(object, id, Class::Advice, Unknown::Ignored);
+    let meta = meta(&decoder, object);
+    let pod = decoder.object(&object.root, |f| workload(f, meta, &object.kind));
+    config.aside.pods.push(pod);
 }
 
 /// `matchLabels` of a selector.

@@ -97,24 +97,28 @@ pub fn load(sources: Vec<Source>, options: &LoadOptions) -> Loaded {
 /// Decodes and judges what [`parse`] made of `sources`; the texts are not kept.
 pub fn decode(parsed: &Parsed, sources: &[Source], options: &LoadOptions) -> Loaded {
     let mut diagnostics = parsed.diagnostics.clone();
-    let objects = objects(parsed, options, &mut diagnostics);
-    assembled(&objects, sources, options, Origins::default(), diagnostics)
+    let (objects, owned) = objects(parsed, options, &mut diagnostics);
+    let mut loaded = assembled(&objects, sources, options, Origins::default(), diagnostics);
+    for pod in owned.iter().filter(|object| &*object.kind == "Pod") {
+        aside::add_pod(&mut loaded.config, pod);
+    }
+    loaded
 }
 
-/// What is there, each object once, with the values that are set.
+/// What is there, each object once, with the values that are set; and what others of them own.
 fn objects(
     parsed: &Parsed,
     options: &LoadOptions,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Object> {
+) -> (Vec<Object>, Vec<Object>) {
     let objects = parsed.objects.iter().cloned();
     let objects = objects
         .map(|object| with_namespace(object, options))
         .collect();
     let objects = duplicates::remove(objects, diagnostics);
-    let mut objects = duplicates::remove_owned(objects);
+    let (mut objects, owned) = duplicates::part_owned(objects);
     diagnostics.extend(edit::apply(&mut objects, &options.edits));
-    objects
+    (objects, owned)
 }
 
 /// Objects to their lists.

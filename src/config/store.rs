@@ -111,6 +111,7 @@ impl MeshConfig {
             .chain(self.aside.secrets.iter().map(|o| &o.meta))
             .chain(self.aside.policies.iter().map(|o| &o.meta))
             .chain(self.aside.gateways.iter().map(|o| &o.meta))
+            .chain(self.aside.pods.iter().map(|o| &o.meta))
     }
 
     /// The autoscaler of a workload.

@@ -1,5 +1,5 @@
 //! `analyze`: each rule with a manifest that breaks it and one that does not, and the recipe. More of
-//! Istio's rules, and Istio's own inputs, are in `analyze_istio`.
+//! Istio's rules are in `analyze_istio`, Istio's own inputs in `analyze_cases`.
 
 use std::fs;
 

@@ -1,176 +1,376 @@
-//! Istio's analysis messages: each rule with a manifest that breaks it and one that does not, and
-//! Istio's own inputs.
+//! Istio's analysis messages: each rule with a manifest that breaks it and one that does not.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-
-use serde_json::Value;
 
 use crate::program;
-use crate::shared::shared;
 
-/// What Istio's analyzers give, for those that speak of traffic and those that come free with them.
-const ANALYZERS: &[(&str, &[&str])] = &[
-    ("annotations.K8sAnalyzer", &["IST0125"]),
+/// A mesh with a bit of everything, as it should be.
+const GOOD: &str = include_str!("analyze/istio.yaml");
+
+/// What is changed, into what, and what is found then: each code with a word of its line.
+const BROKEN: &[(&str, &str, &[(&str, &str)])] = &[
     (
-        "authz.AuthorizationPoliciesAnalyzer",
-        &["IST0101", "IST0127"],
-    ),
-    ("deprecation.FieldAnalyzer", &["IST0002"]),
-    ("deployment.ApplicationUIDAnalyzer", &["IST0144"]),
-    (
-        "deployment.ServiceAssociationAnalyzer",
-        &["IST0116", "IST0137"],
-    ),
-    (
-        "destinationrule.CaCertificateAnalyzer",
-        &["IST0128", "IST0129"],
+        "metadata: {name: shop, labels: {istio-injection: enabled}}",
+        "metadata: {name: shop, labels: {team: a}} # bare",
+        &[
+            ("IST0102", "object of # bare"),
+            ("IST0127", "object of # policy"),
+        ],
     ),
     (
-        "destinationrule.PodNotSelectedAnalyzer",
-        &["IST0173", "IST0174"],
+        "metadata: {name: shop, labels: {istio-injection: enabled}}",
+        "metadata: {name: shop, labels: {istio-injection: \"\"}} # empty",
+        &[
+            ("IST0102", "object of # empty"),
+            ("IST0127", "object of # policy"),
+        ],
     ),
     (
-        "gateway.ConflictingGatewayAnalyzer",
-        &["IST0101", "IST0145"],
+        "metadata: {name: shop, labels: {istio-injection: enabled}}",
+        "metadata: {name: shop, labels: {istio-injection: disabled}}",
+        &[("IST0127", "object of # policy")],
     ),
     (
-        "gateway.IngressGatewayPortAnalyzer",
-        &["IST0101", "IST0162"],
-    ),
-    ("gateway.SecretAnalyzer", &["IST0101", "IST0161"]),
-    (
-        "injection.Analyzer",
-        &["IST0102", "IST0103", "IST0123", "IST0148"],
-    ),
-    ("k8sgateway.SelectorAnalyzer", &["IST0166"]),
-    (
-        "schemaValidation.CollectionValidationAnalyzer",
-        &["IST0106", "IST0130", "IST0131", "IST0133"],
-    ),
-    ("service.PortNameAnalyzer", &["IST0118", "IST0150"]),
-    (
-        "serviceentry.ConflictingServiceEntryProtocolAnalyzer",
-        &["IST0177"],
-    ),
-    ("serviceentry.ProtocolAddressesAnalyzer", &["IST0134"]),
-    (
-        "sidecar.SelectorAnalyzer",
-        &["IST0101", "IST0110", "IST0111", "IST0167"],
-    ),
-    ("telemetry.DefaultSelectorAnalyzer", &["IST0160"]),
-    ("telemetry.ProviderAnalyzer", &["IST0157"]),
-    ("telemetry.SelectorAnalyzer", &["IST0101", "IST0159"]),
-    (
-        "virtualservice.ConflictingMeshGatewayHostsAnalyzer",
-        &["IST0109"],
+        "metadata: {name: shop, labels: {istio-injection: enabled}}",
+        "metadata: {name: shop, labels: {istio-injection: enabled, istio.io/rev: canary}}",
+        &[("IST0123", "object of canary")],
     ),
     (
-        "virtualservice.DestinationHostAnalyzer",
-        &["IST0101", "IST0112"],
+        "metadata: {name: shop, labels: {istio-injection: enabled}}",
+        "metadata: {name: shop, labels: {istio-injection: disabled, istio.io/rev: canary}}",
+        &[("IST0127", "object of # policy")],
     ),
-    ("virtualservice.DestinationRuleAnalyzer", &["IST0101"]),
     (
-        "virtualservice.GatewayAnalyzer",
-        &["IST0101", "IST0132", "IST0165"],
+        "  - {name: istio-proxy, image: example.test/proxyv2}\n",
+        "",
+        &[("IST0103", "object of name: alone")],
+    ),
+    (
+        "  - {name: istio-proxy, image: example.test/proxyv2}",
+        "  - {name: istio-proxy, image: auto} # pod",
+        &[("IST0147", "# pod")],
+    ),
+    (
+        "metadata: {name: alone, namespace: shop}\nspec:\n  containers:\n  - {name: app, image: example.test/app}\n  - {name: istio-proxy, image: example.test/proxyv2}",
+        "metadata: {name: alone, namespace: shop, labels: {sidecar.istio.io/inject: \"false\"}}\nspec: {containers: [{name: app, image: example.test/app}]}",
+        &[],
+    ),
+    (
+        "metadata: {name: edge, labels: {istio-injection: enabled}}",
+        "metadata: {name: edge, labels: {istio-injection: disabled}}",
+        &[("IST0146", "# placeholder")],
+    ),
+    (
+        "runAsUser: 1000",
+        "runAsUser: 1337",
+        &[("IST0144", "runAsUser")],
+    ),
+    (
+        "{name: web, image: example.test/web}",
+        "{name: web, image: example.test/web, securityContext: {runAsUser: 1337}}",
+        &[("IST0144", "runAsUser: 1337")],
+    ),
+    (
+        "- {name: istio-proxy, image: auto} # placeholder",
+        "- {name: istio-proxy, image: auto, securityContext: {runAsUser: 1337}}",
+        &[],
+    ),
+    (
+        "excludeOutboundPorts: \"9042\"",
+        "excludeOutboundPorts: \"cassandra\"",
+        &[("IST0125", "cassandra")],
+    ),
+    (
+        "{name: tcp-admin, port: 9000}",
+        "{name: tcp-admin, port: 9000}, {name: udp, port: 80, protocol: UDP}",
+        &[("IST0116", "object of # web")],
+    ),
+    (
+        "- {name: http-again, port: 80, targetPort: 8080} # second",
+        "- {name: http-again, port: 81, targetPort: 8080}",
+        &[("IST0137", "object of # web")],
+    ),
+    (
+        "- {name: http-again, port: 80, targetPort: 8080} # second",
+        "- {port: 80, targetPort: 8080} # no name",
+        &[("IST0118", "# no name")],
+    ),
+    (
+        "{name: https-api, port: 8443}",
+        "{name: tcp, port: 8443}",
+        &[("IST0150", "# external name")],
+    ),
+    (
+        "{name: https-api, port: 8443}",
+        "{port: 8443}",
+        &[("IST0150", "# external name")],
+    ),
+    (
+        "number: 80, name: http, protocol: HTTP} # plain",
+        "number: 81, name: http, protocol: HTTP} # plain",
+        &[("IST0162", "# plain")],
+    ),
+    (
+        "{name: https, port: 443, targetPort: 8443}",
+        "{name: https, port: 443}",
+        &[("IST0162", "# secure")],
+    ),
+    (
+        "tls: {mode: SIMPLE, serverCertificate: /etc/cert, privateKey: /etc/key}",
+        "tls: {mode: SIMPLE, credentialName: door}",
+        &[("IST0138", "# secure"), ("IST0138", "# other")],
+    ),
+    (
+        "tls: {mode: SIMPLE, credentialName: door}",
+        "tls: {mode: SIMPLE, credentialName: dor}",
+        &[("IST0101", "# secure")],
+    ),
+    (
+        "\"=CERTIFICATE=\"",
+        "\"=EXPIRED=\"",
+        &[("IST0161", "# secure")],
+    ),
+    ("tls.key: key", "tls.kay: key", &[("IST0161", "# secure")]),
+    (
+        "gateways: [door]",
+        "gateways: [door~istio-autogenerated-k8s-gateway~http]",
+        &[
+            ("IST0165", "object of # routes"),
+            ("IST0106", "gateways: [door~"),
+        ],
+    ),
+    (
+        "web.shop.svc.cluster.local, port: {number: 9000}, subset: v1",
+        "web.shop.svc.cluster.local, port: {number: 9000}",
+        &[("IST0140", "port: {number: 9000}}")],
+    ),
+    (
+        "metadata: {name: tokens, namespace: edge}",
+        "metadata: {name: tokens, namespace: shop}",
+        &[("IST0149", "# claim")],
+    ),
+    (
+        "spec: {selector: {matchLabels: {app: door}}}\n",
+        "spec: {selector: {matchLabels: {app: other}}}\n",
+        &[("IST0149", "# claim")],
+    ),
+    ("exportTo: [\".\"]", "exportTo: [calm]", &[]),
+    (
+        "exportTo: [\".\"]",
+        "exportTo: [\"*\"]",
+        &[
+            ("IST0109", "object of # outside"),
+            ("IST0109", "object of # api"),
+        ],
+    ),
+    (
+        "hosts: [\"*.example.org\"]\n  exportTo: [calm]",
+        "hosts: [\"*.example.org\"]",
+        &[
+            ("IST0109", "object of # outside"),
+            ("IST0109", "object of # api"),
+        ],
+    ),
+    (
+        "caCertificates: /etc/ca} # all ports",
+        "sni: api.example.org} # all ports",
+        &[("IST0128", "# all ports")],
+    ),
+    (
+        "caCertificates: /etc/ca} # all ports",
+        "credentialName: api} # all ports",
+        &[("IST0128", "# all ports")],
+    ),
+    (
+        "caCertificates: /etc/ca} # one port",
+        "sni: api.example.org} # one port",
+        &[("IST0129", "# one port")],
+    ),
+    (
+        "addresses: [192.0.2.7] # database",
+        "# no address",
+        &[("IST0134", "# database port")],
+    ),
+    (
+        "{number: 443, name: https, protocol: HTTPS} # again",
+        "{number: 80, name: https, protocol: HTTPS} # again",
+        &[("IST0177", "# entry"), ("IST0177", "# again")],
+    ),
+    (
+        "{number: 443, name: https, protocol: HTTPS} # again",
+        "{number: 80, name: https, protocol: http}",
+        &[],
+    ),
+    (
+        "workloadSelector: {labels: {app: web}}",
+        "workloadSelector: {labels: {app: wbe}}",
+        &[("IST0101", "object of # narrow")],
+    ),
+    (
+        "metadata: {name: web, namespace: shop} # narrow\nspec: {workloadSelector: {labels: {app: web}}, ",
+        "metadata: {name: web, namespace: calm} # narrow\nspec: {",
+        &[("IST0167", "object of # narrow")],
+    ),
+    (
+        "        traffic.sidecar.istio.io/excludeOutboundPorts: \"9042\"",
+        "        ambient.istio.io/redirection: enabled",
+        &[("IST0167", "object of # narrow")],
+    ),
+    (
+        "labels: {app: web, version: v1}",
+        "labels: {app: web, version: v1, gateway.networking.k8s.io/gateway-name: web}",
+        &[
+            ("IST0166", "object of # web logs"),
+            ("IST0166", "object of # policy"),
+        ],
+    ),
+    (
+        "{providers: [{name: envoy}]}",
+        "{match: {mode: CLIENT}}",
+        &[("IST0157", "match: {mode: CLIENT}")],
+    ),
+    (
+        "metadata: {name: web, namespace: shop} # web logs\nspec: {selector: {matchLabels: {app: web}}, ",
+        "metadata: {name: web, namespace: shop} # web logs\nspec: {",
+        &[
+            ("IST0160", "object of # all logs"),
+            ("IST0160", "object of # web logs"),
+        ],
+    ),
+    (
+        "metadata: {name: all, namespace: shop} # all logs\nspec: {",
+        "metadata: {name: all, namespace: shop} # all logs\nspec: {selector: {matchLabels: {version: v1}}, ",
+        &[
+            ("IST0159", "object of # all logs"),
+            ("IST0159", "object of # web logs"),
+        ],
+    ),
+    (
+        "{matchLabels: {app: web}}, accessLogging: [{disabled",
+        "{matchLabels: {app: wbe}}, accessLogging: [{disabled",
+        &[("IST0101", "object of # web logs")],
     ),
 ];
 
-/// Codes that several analyzers give: what one of them expects has to be there, more may be.
-const SHARED_CODES: [&str; 2] = ["IST0101", "IST0106"];
-
-/// What Istio's own test of these cases puts beside every input: its default gateway.
-const INGRESS_GATEWAY: &str = "
-apiVersion: v1
-kind: Pod
-metadata: {name: ingress, namespace: istio-system, labels: {istio: ingressgateway}}
-spec: {containers: [{name: istio-proxy, image: proxyv2, args: [router]}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: istio-ingressgateway, namespace: istio-system, labels: {istio: ingressgateway}}
-spec:
-  selector: {istio: ingressgateway}
-  ports: [{name: http2, port: 80, protocol: TCP}, {name: https, port: 443, protocol: TCP}]
-";
-
-/// Cases that do not hold, each with the reason.
-const DIFFER: &[(&str, &str)] = &[];
-
-type Found = BTreeSet<(String, String)>;
-
-/// (code, object) of a list; the default namespace is left out, as Istio's cases do.
-fn pairs(list: &Value, object: &str) -> Found {
-    let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
-    let all = list.as_array().into_iter().flatten();
-    all.map(|f| (text(f, "code"), text(f, object).replace("default/", "")))
-        .collect()
-}
-
-/// What is missing from a case, and what is too much.
-fn compare(folder: &Path, gateway: &str, case: &Value, codes: &[&str]) -> Option<String> {
-    let mut arguments = ["analyze", "--fail-on", "never", "-f", gateway]
-        .map(str::to_owned)
-        .to_vec();
-    for file in case["files"].as_array().into_iter().flatten() {
-        let path = folder.join(file.as_str().expect("a name"));
-        arguments.extend(["-f".to_owned(), path.display().to_string()]);
+/// The line that a word of [`BROKEN`] stands for, from 1.
+fn line_of(text: &str, word: &str) -> usize {
+    let lines: Vec<&str> = text.lines().collect();
+    let with = |word: &str| {
+        let at = lines.iter().position(|line| line.contains(word));
+        at.unwrap_or_else(|| panic!("no line has {word}")) + 1
+    };
+    match word.strip_prefix("object of ") {
+        Some(word) => {
+            let before = &lines[..with(word)];
+            let start = before.iter().rposition(|line| *line == "---");
+            start.map_or(1, |at| at + 2)
+        }
+        None => with(word),
     }
-    arguments.extend(["-o".to_owned(), "json".to_owned()]);
-    let output = program::run(&arguments);
-    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let given = pairs(&report["findings"], "object");
-    let expected = pairs(&case["expected"], "resource");
-    let own =
-        |code: &String| codes.contains(&code.as_str()) && !SHARED_CODES.contains(&code.as_str());
-    let missing: Vec<_> = expected.difference(&given).collect();
-    let more: Vec<_> = given
-        .difference(&expected)
-        .filter(|(code, _)| own(code))
-        .collect();
-    (!missing.is_empty() || !more.is_empty())
-        .then(|| format!("missing {missing:?}, too much {more:?}"))
 }
 
 #[test]
-fn istios_own_inputs_give_istios_own_codes() {
-    let Some(folder) = shared("data/analyzers") else {
-        return;
-    };
-    let cases = fs::read_to_string(folder.join("cases.json")).expect("readable");
-    let cases: Vec<Value> = serde_json::from_str(&cases).expect("JSON");
-    let beside = tempfile::tempdir().expect("a folder");
-    let gateway = beside.path().join("gateway.yaml");
-    fs::write(&gateway, INGRESS_GATEWAY).expect("written");
-    let gateway = gateway.display().to_string();
-    let (mut all, mut wrong, mut others) = (0, Vec::new(), BTreeSet::new());
-    for case in &cases {
-        let analyzer = case["analyzer"].as_str().unwrap_or_default();
-        let Some((_, codes)) = ANALYZERS.iter().find(|(name, _)| *name == analyzer) else {
-            others.insert(analyzer);
-            continue;
-        };
-        all += 1;
-        let name = case["name"].as_str().unwrap_or_default();
-        if let Some(how) = compare(&folder, &gateway, case, codes) {
-            wrong.push((name, how));
+fn each_rule_finds_the_line_that_breaks_it() {
+    assert_eq!(found(GOOD), Vec::new());
+    let mut wrong = Vec::new();
+    for (from, to, expected) in BROKEN {
+        assert_eq!(GOOD.matches(from).count(), 1, "{from}");
+        let text = GOOD.replace(from, to);
+        let found = found(&text);
+        let expected: Vec<(String, usize)> = (expected.iter())
+            .map(|(code, word)| ((*code).to_owned(), line_of(&text, word)))
+            .collect();
+        if found != expected {
+            wrong.push(format!("{to}: {found:?} instead of {expected:?}"));
         }
     }
-    let held = all - wrong.len();
-    println!("{held} of {all} of Istio's analyzer cases about traffic hold");
-    for (name, how) in &wrong {
-        let reason = DIFFER.iter().find(|(known, _)| known == name);
-        println!(
-            "  {name}: {how} ({})",
-            reason.map_or("NOT EXPECTED", |(_, why)| why)
-        );
-    }
-    println!("not about traffic: {}", Vec::from_iter(others).join(", "));
-    let names: BTreeSet<&str> = wrong.iter().map(|(name, _)| *name).collect();
-    assert_eq!(
-        names,
-        DIFFER.iter().map(|(name, _)| *name).collect(),
-        "{wrong:#?}"
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn settings_of_the_mesh_change_what_is_said() {
+    let with = |from: &str, to: &str, mesh: &str| {
+        let text = GOOD.replace(from, to);
+        assert_ne!(text, GOOD);
+        let codes =
+            |text: &str| -> Vec<String> { found(text).into_iter().map(|(code, _)| code).collect() };
+        (codes(&text), codes(&format!("{text}---\n{mesh}")))
+    };
+    let one = |code: &str| vec![code.to_owned()];
+    let none = Vec::new();
+    let capture = "kind: MeshConfig\ndefaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\", ISTIO_META_DNS_AUTO_ALLOCATE: \"true\"}}\n";
+    let bare = "addresses: [192.0.2.7] # database";
+    assert_eq!(with(bare, "", capture), (one("IST0134"), none.clone()));
+    let logs = "kind: MeshConfig\ndefaultProviders: {accessLogging: [envoy]}\n";
+    let silent = with("{providers: [{name: envoy}]}", "{}", logs);
+    assert_eq!(silent, (one("IST0157"), none));
+    let injects = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio-sidecar-injector, namespace: istio-system}\ndata: {values: '{\"sidecarInjectorWebhook\": {\"enableNamespacesByDefault\": true}}'}\n";
+    let (before, after) = with(
+        "name: edge, labels: {istio-injection: enabled}",
+        "name: edge",
+        injects,
     );
+    assert_eq!(before, ["IST0102", "IST0146"]);
+    assert_eq!(after, ["IST0148"]);
+}
+
+#[test]
+fn a_route_may_name_a_gateway_of_the_gateway_api() {
+    let gateway = |host: &str| {
+        format!(
+            "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: api, namespace: edge}}\nspec: {{gatewayClassName: istio, listeners: [{{name: http, port: 80, protocol: HTTP{host}}}]}}\n"
+        )
+    };
+    let routed = GOOD.replace("gateways: [door]", "gateways: [api]");
+    let codes = |more: &str| -> Vec<String> {
+        found(&format!("{routed}{more}"))
+            .into_iter()
+            .map(|(code, _)| code)
+            .collect()
+    };
+    assert_eq!(codes(""), ["IST0101", "IST0132"]);
+    assert_eq!(codes(&gateway("")), [""; 0]);
+    assert_eq!(codes(&gateway(", hostname: '*.example.com'")), [""; 0]);
+    assert_eq!(codes(&gateway(", hostname: other.test")), ["IST0132"]);
+}
+
+/// A certificate that ends with a year, as YAML writes it between quotes.
+fn certificate(year: i32) -> String {
+    let mut request =
+        rcgen::CertificateParams::new(["shop.example.com".to_owned()]).expect("a name");
+    request.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    request.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let signed = request.self_signed(&key).expect("signed");
+    signed.pem().replace('\r', "").replace('\n', "\\n")
+}
+
+/// Findings of a text: (code, line).
+fn found(text: &str) -> Vec<(String, usize)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mesh.yaml");
+    let text = text.replace("=CERTIFICATE=", &certificate(2300));
+    fs::write(&file, text.replace("=EXPIRED=", &certificate(2021))).expect("written");
+    let path = file.display().to_string();
+    let found = program::json(&["analyze", "-f", &path, "--fail-on", "never"]);
+    let all = found["findings"].as_array().expect("findings").iter();
+    all.map(|f| {
+        let code = f["code"].as_str().expect("a code").to_owned();
+        (code, f["line"].as_u64().map_or(0, |line| line as usize))
+    })
+    .collect()
+}
+
+#[test]
+fn pods_that_a_cluster_shows_are_looked_at_beside_their_owners() {
+    let pod = |name: &str, containers: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  namespace: shop\n  labels: {{app: web, version: v1}}\n  ownerReferences: [{{apiVersion: apps/v1, kind: Deployment, name: web, controller: true}}]\nspec: {{containers: [{{name: web, image: example.test/web}}{containers}]}}\n"
+        )
+    };
+    let proxy = ", {name: istio-proxy, image: example.test/proxyv2}";
+    let (with, without) = (pod("web-1", proxy), pod("web-2", ""));
+    let text = format!("{GOOD}{with}{without}");
+    let line = line_of(&text, "object of name: web-2");
+    assert_eq!(found(&text), [("IST0103".to_owned(), line)]);
 }

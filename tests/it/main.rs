@@ -7,6 +7,7 @@
 
 mod analyze;
 mod analyze_advice;
+mod analyze_cases;
 mod analyze_config;
 mod analyze_istio;
 mod analyze_rules;

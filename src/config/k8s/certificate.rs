@@ -7,7 +7,7 @@ const LONG_AGO: &str = "20260101000000";
 /// What is wrong with a certificate in PEM; nothing is said of who signed it.
 pub(super) fn certificate_problem(pem: &[u8]) -> Option<String> {
     let Some(der) = decode_pem(pem) else {
-        return Some("its certificate is no PEM".to_owned());
+        return Some("its certificate is not PEM".to_owned());
     };
     let Some(end) = not_after(&der) else {
         return Some("its certificate cannot be read".to_owned());

@@ -43,7 +43,7 @@ pub fn after(
     changes: &[Change<'_>],
 ) -> (Vec<Changed>, Vec<Diagnostic>) {
     let mut said = Vec::new();
-    let mut now = objects(parsed, options, &mut Vec::new());
+    let (mut now, _) = objects(parsed, options, &mut Vec::new());
     let mut origins = first.origins.continued();
     let mut all = Vec::new();
     for change in changes {

@@ -65,9 +65,9 @@ pub(super) fn same_content(a: &Node, b: &Node) -> bool {
     }
 }
 
-/// Drops Pods and ReplicaSets whose owner is there too: the output of a cluster holds all of
-/// them, and the pods are made again from the owner's template.
-pub(super) fn remove_owned(objects: Vec<Object>) -> Vec<Object> {
+/// Parts Pods and ReplicaSets whose owner is there too from the rest: the output of a cluster holds
+/// all of them, and the pods are made again from the owner's template.
+pub(super) fn part_owned(objects: Vec<Object>) -> (Vec<Object>, Vec<Object>) {
     let owners: BTreeSet<(Arc<str>, Arc<str>, Arc<str>)> = objects
         .iter()
         .filter(|object| is_owner(&object.kind))
@@ -100,12 +100,13 @@ pub(super) fn remove_owned(objects: Vec<Object>) -> Vec<Object> {
     };
     let generated =
         |object: &Object| matches!(&*object.kind, "Pod" | "ReplicaSet") && owned(object);
-    let keep: Vec<bool> = objects.iter().map(|object| !generated(object)).collect();
-    let paired = objects.into_iter().zip(keep);
-    paired
-        .filter(|(_, keep)| *keep)
-        .map(|(object, _)| object)
-        .collect()
+    let owned: Vec<bool> = objects.iter().map(generated).collect();
+    let (owned, kept): (Vec<_>, Vec<_>) = objects
+        .into_iter()
+        .zip(owned)
+        .partition(|(_, owned)| *owned);
+    let plain = |pairs: Vec<(Object, bool)>| pairs.into_iter().map(|(o, _)| o).collect();
+    (plain(kept), plain(owned))
 }
 
 fn is_owner(kind: &str) -> bool {
