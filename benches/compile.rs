@@ -22,7 +22,9 @@ use towtank::config::istio::{
     Destination, DestinationRule, HttpMatch, HttpRoute, RouteDestination, StringMatch, Subset,
     VirtualService,
 };
-use towtank::config::k8s::{PodTemplateOwner, ProxySettings, Service, ServicePort, TargetPort};
+use towtank::config::k8s::{
+    PodNotes, PodTemplateOwner, ProxySettings, Service, ServicePort, TargetPort,
+};
 use towtank::config::{MeshConfig, Meta};
 use towtank::control_plane::compile;
 use towtank::units::Origin;
@@ -66,6 +68,7 @@ fn deployment(namespace: &str, app: &str, version: &str) -> PodTemplateOwner {
         ready: true,
         has_proxy_container: true,
         is_gateway: false,
+        notes: PodNotes::default(),
         lifecycle: towtank::xds::snapshot::Lifecycle::default(),
         cpu: towtank::xds::snapshot::Cpu::default(),
     }

@@ -47,8 +47,9 @@ fn virtual_services(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             }
         }
     }
+    let help = "merge them into one, or bind all but one to gateways";
     for (origin, clashes) in clashes {
-        found.push(context.say("IST0109", origin, clashes.message(context), clashes.help()));
+        found.push(context.say("IST0109", origin, clashes.message(context), help));
     }
 }
 
@@ -76,7 +77,8 @@ fn add(
 
 impl Clashes {
     fn message(&self, context: &Context<'_>) -> String {
-        let hosts = Vec::from_iter(self.hosts.iter().cloned()).join(", ");
+        let hosts: Vec<&str> = self.hosts.iter().map(String::as_str).collect();
+        let hosts = hosts.join(", ");
         let others = self.others.iter();
         let others: Vec<String> = others
             .map(|origin| context.config.origins.describe(*origin))
@@ -92,10 +94,6 @@ impl Clashes {
                 "{hosts} {be} that {others} covers too: sidecars take the rules for the narrower host only, they are not joined"
             )
         }
-    }
-
-    fn help(&self) -> &'static str {
-        "merge them into one, or bind all but one to gateways"
     }
 }
 

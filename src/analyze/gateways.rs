@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::references::{is_generated, place};
 use super::{Context, selects};
 use crate::config::istio::{Gateway, VirtualService};
-use crate::config::k8s::{ServicePort, TargetPort};
+use crate::config::k8s::TargetPort;
 use crate::diagnostic::Diagnostic;
 use crate::xds::Name;
 
@@ -93,7 +93,10 @@ fn ports(context: &Context<'_>, gateway: &Gateway, found: &mut Vec<Diagnostic>) 
         pods.any(|w| w.namespace == service.meta.namespace && selects(&service.selector, &w.labels))
     });
     let mut open: BTreeSet<u16> = BTreeSet::new();
-    for port in services.flat_map(|service| &service.ports).filter(is_tcp) {
+    for port in services
+        .flat_map(|service| &service.ports)
+        .filter(|port| &*port.transport == "TCP")
+    {
         open.insert(port.port);
         if let TargetPort::Number(number) = port.target {
             open.insert(number);
@@ -118,10 +121,6 @@ fn ports(context: &Context<'_>, gateway: &Gateway, found: &mut Vec<Diagnostic>) 
         };
         found.push(context.say("IST0162", server.origin, message, &help));
     }
-}
-
-fn is_tcp(port: &&ServicePort) -> bool {
-    &*port.transport == "TCP"
 }
 
 /// A gateway's `[namespace/]host` pattern and a VirtualService's host overlap.

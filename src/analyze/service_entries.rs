@@ -69,13 +69,15 @@ fn protocols(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             if !reported.insert(entry.meta.origin) {
                 continue;
             }
-            let others: BTreeSet<String> = (all.iter())
-                .filter(|(other, _)| other.meta.origin != entry.meta.origin)
-                .map(|(other, _)| context.config.origins.describe(other.meta.origin))
+            let others: BTreeSet<Origin> = (all.iter())
+                .map(|(other, _)| other.meta.origin)
+                .filter(|other| *other != entry.meta.origin)
                 .collect();
+            let mut places = vec!["here".to_owned()];
+            places.extend(others.iter().map(|o| context.config.origins.describe(*o)));
             let message = format!(
-                "port {number} of `{host}` is {words} at once, here and in {}: sidecars treat it as one of them, and requests of the other kind fail",
-                Vec::from_iter(others).join(" and ")
+                "port {number} of `{host}` is {words} at once, {}: sidecars treat it as one of them, and requests of the other kind fail",
+                places.join(" and in ")
             );
             let help = "give the port one protocol everywhere, or other numbers";
             found.push(context.say("IST0177", port.origin, message, help));

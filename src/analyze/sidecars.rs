@@ -51,31 +51,38 @@ fn selects_nobody(context: &Context<'_>, sidecar: &Sidecar) -> Option<Diagnostic
     Some(context.say("IST0101", sidecar.meta.origin, message, help))
 }
 
+/// The first workload in ambient mode that a Sidecar selects.
+fn ambient_pods(
+    context: &Context<'_>,
+    sidecar: &Sidecar,
+    labels: &BTreeMap<Name, Name>,
+) -> Option<String> {
+    let is_ambient = |owner: &PodTemplateOwner| {
+        let redirected = owner.annotations.get(REDIRECTED);
+        redirected.is_some_and(|word| &**word == ENABLED)
+    };
+    let mut owners = context.config.workloads.iter();
+    let owner = owners.find(|owner| {
+        let here = owner.meta.namespace == sidecar.meta.namespace;
+        here && selects(labels, &owner.labels) && is_ambient(owner)
+    })?;
+    Some(format!("{} {} is", owner.kind, owner.meta.full_name()))
+}
+
+/// The namespace of a Sidecar for all of it, where it is in ambient mode; labels of injection win.
+fn ambient_namespace(context: &Context<'_>, sidecar: &Sidecar) -> Option<String> {
+    let labels = &context.namespace(&sidecar.meta.namespace)?.meta.labels;
+    let label = |key: &str| labels.get(key).map_or("", |value| &**value);
+    let injected = label(INJECTION) == ENABLED || !label(REVISION).is_empty();
+    let is_ambient = !injected && label(DATAPLANE) == AMBIENT;
+    is_ambient.then(|| format!("the namespace `{}` is", sidecar.meta.namespace))
+}
+
 /// `IST0167`: pods in ambient mode have no sidecar that the object could speak of.
 fn no_sidecar(context: &Context<'_>, sidecar: &Sidecar) -> Option<Diagnostic> {
     let whose = match selector(sidecar) {
-        Some(labels) => {
-            let mut owners = context.config.workloads.iter();
-            let is_ambient = |owner: &PodTemplateOwner| {
-                let redirected = owner.annotations.get(REDIRECTED);
-                redirected.is_some_and(|word| &**word == ENABLED)
-            };
-            let owner = owners.find(|owner| {
-                owner.meta.namespace == sidecar.meta.namespace
-                    && selects(labels, &owner.labels)
-                    && is_ambient(owner)
-            })?;
-            format!("{} {} is", owner.kind, owner.meta.full_name())
-        }
-        None => {
-            let labels = &context.namespace(&sidecar.meta.namespace)?.meta.labels;
-            let label = |key: &str| labels.get(key).map_or("", |value| &**value);
-            let injected = label(INJECTION) == ENABLED || !label(REVISION).is_empty();
-            if injected || label(DATAPLANE) != AMBIENT {
-                return None;
-            }
-            format!("the namespace `{}` is", sidecar.meta.namespace)
-        }
+        Some(labels) => ambient_pods(context, sidecar, labels)?,
+        None => ambient_namespace(context, sidecar)?,
     };
     let message = format!("{whose} in ambient mode: there is no sidecar, and this has no effect");
     let help = "take it away, or label the namespace istio-injection=enabled to have sidecars";
