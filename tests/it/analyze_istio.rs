@@ -381,3 +381,28 @@ fn pods_that_a_cluster_shows_are_looked_at_beside_their_owners() {
     let line = line_of(&text, "object of name: web-2");
     assert_eq!(found(&text), [("IST0103".to_owned(), line)]);
 }
+
+#[test]
+fn no_mesh_of_ours_gives_istios_messages_but_those_that_show_one() {
+    let mut told = Vec::new();
+    for top in ["models", "examples"] {
+        for entry in fs::read_dir(top).expect("the folder is there") {
+            let manifests = entry.expect("readable").path().join("manifests");
+            if !manifests.is_dir() {
+                continue;
+            }
+            let folder = manifests.display().to_string();
+            let report = program::json(&["analyze", "-f", &folder, "--fail-on", "never"]);
+            let findings = report["findings"].as_array().expect("findings").iter();
+            let codes = findings.map(|f| f["code"].as_str().expect("a code"));
+            let istios = codes.filter(|code| code.starts_with("IST"));
+            told.extend(istios.map(|code| format!("{folder} {code}")));
+        }
+    }
+    told.sort();
+    let expected = [
+        "examples/07-circuit-breaking/manifests IST0133",
+        "examples/22-failover-never/manifests IST0133",
+    ];
+    assert_eq!(told, expected);
+}
