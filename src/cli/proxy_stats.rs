@@ -61,10 +61,10 @@ pub(super) fn proxy_stats(args: &ProxyStatsArgs, console: Console) -> Result<Exi
         StatsFormat::Text => report::stats(&view),
         StatsFormat::Prometheus => report::prometheus(&view),
     };
-    if !view.is_only {
+    if text.is_empty() {
         console.note(&format!(
-            "of the server's side only {} as a whole has statistics, not each of its pods: they are left out",
-            view.workload
+            "{} has sent and received nothing so far",
+            view.pod
         ));
     }
     data(&text)?;

@@ -70,6 +70,11 @@ impl InboundPool {
         }
     }
 
+    /// Open connections, requests inside, and requests that wait.
+    pub const fn standing(&self) -> [u32; 3] {
+        [self.connections, self.active, self.waiting]
+    }
+
     /// A waiting request's client is gone.
     pub fn cancel(&mut self) {
         self.waiting = self.waiting.saturating_sub(1);

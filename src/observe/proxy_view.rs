@@ -9,9 +9,7 @@ pub struct ProxyView {
     pub pod: String,
     /// Its workload, `namespace/name`.
     pub workload: String,
-    /// It is the workload's only pod: statistics of the inbound side are its own.
-    pub is_only: bool,
-    /// The record of the run so far; its clusters of workload [`Self::marker`] are the pod's.
+    /// The record of the run so far; its clusters and proxies of workload [`Self::marker`] are the pod's.
     pub record: Record,
     /// `workload` of the pod's own clusters.
     pub marker: String,
@@ -36,7 +34,7 @@ pub struct ClusterView {
 pub struct HostView {
     /// `ip:port`.
     pub address: String,
-    /// Pod behind it.
+    /// Pod behind it; empty for the proxy's own.
     pub pod: String,
     /// Open connections.
     pub cx_active: u32,

@@ -28,23 +28,15 @@ pub fn stats(view: &ProxyView) -> String {
 fn all(view: &ProxyView) -> BTreeMap<String, u64> {
     let mut all = BTreeMap::new();
     for cluster in &view.record.clusters {
-        let own = cluster.workload == view.marker;
-        // The server's side is kept per workload: it is the pod's when there is one pod.
-        let inbound = cluster.workload == view.workload && cluster.cluster.starts_with("inbound|");
-        if own || (inbound && view.is_only) {
+        if cluster.workload == view.marker {
             for (stat, value) in &cluster.stats {
                 all.insert(format!("cluster.{}.{stat}", cluster.cluster), *value);
             }
         }
     }
-    if view.is_only {
-        let proxies = view
-            .record
-            .proxies
-            .iter()
-            .filter(|p| p.workload == view.workload);
-        all.extend(proxies.flat_map(|p| p.stats.clone()));
-    }
+    let proxies = view.record.proxies.iter();
+    let own = proxies.filter(|p| p.workload == view.marker);
+    all.extend(own.flat_map(|p| p.stats.clone()));
     all
 }
 

@@ -83,10 +83,12 @@ impl<T: Trail> World<'_, T> {
     fn may_inject(&mut self, id: u32, fault: &Fault, stat: ProxyStat) -> bool {
         let call = &self.calls[id as usize];
         let scope = self.plan.routes[call.route as usize].fault_scope;
+        let pod = call.pod;
         let room = self
             .filters
-            .add_fault(id, (scope, call.pod), |active| has_room(fault, active));
-        let stats = &mut self.record.proxies[scope as usize];
+            .add_fault(id, (scope, pod), |active| has_room(fault, active));
+        let scope = self.scope_of(scope, pod);
+        let stats = &mut self.record.proxies[scope];
         stats.inc(if room {
             stat
         } else {

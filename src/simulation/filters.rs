@@ -220,7 +220,8 @@ impl<T: Trail> World<'_, T> {
     ) -> Option<Refusal> {
         let plan = &self.plan.filters.limits[limit as usize];
         let settings = &plan.settings;
-        let stats = &mut self.record.proxies[plan.scope as usize];
+        let scope = self.scope_of(plan.scope, pod);
+        let stats = &mut self.record.proxies[scope];
         let mut happens = |share: Fraction| share == Fraction::ONE || share.hit(draw());
         if settings.enabled == Fraction::ZERO || !happens(settings.enabled) {
             return None;
@@ -273,7 +274,8 @@ impl<T: Trail> World<'_, T> {
             });
             return None;
         }
-        self.record.proxies[plan.scope as usize].inc(ProxyStat::AdmissionRejected);
+        let scope = self.scope_of(plan.scope, pod);
+        self.record.proxies[scope].inc(ProxyStat::AdmissionRejected);
         Some(Refusal {
             status: 503,
             flags: Flags::NONE,
@@ -293,8 +295,10 @@ impl<T: Trail> World<'_, T> {
         let known = controllers.entry((filter, pod));
         let (controller, _) = known.or_insert_with(|| (Controller::new(&plan.settings), 0));
         let admitted = controller.admit(now, &plan.settings);
-        let stats = &mut self.record.proxies[plan.scope as usize];
-        stats.set(ProxyStat::ConcurrencyLimit, u64::from(controller.limit()));
+        let limit = u64::from(controller.limit());
+        let scope = self.scope_of(plan.scope, pod);
+        let stats = &mut self.record.proxies[scope];
+        stats.set(ProxyStat::ConcurrencyLimit, limit);
         if admitted {
             entered.push(Entered::Concurrency {
                 filter,
@@ -344,7 +348,8 @@ impl<T: Trail> World<'_, T> {
                         Self::draws(key ^ u64::from(filter), *drawn).next_u64()
                     });
                     let limit = u64::from(controller.limit());
-                    let stats = &mut self.record.proxies[plan.scope as usize];
+                    let scope = self.scope_of(plan.scope, pod);
+                    let stats = &mut self.record.proxies[scope];
                     stats.set(ProxyStat::ConcurrencyLimit, limit);
                 }
             }
@@ -398,7 +403,9 @@ impl<T: Trail> World<'_, T> {
             }
         };
         let counts = counts.unwrap_or_default();
-        let stats = &mut self.record.proxies[guard.rbac_scope as usize];
+        let server = self.attempts[id as usize].pod;
+        let scope = self.scope_of(guard.rbac_scope, server);
+        let stats = &mut self.record.proxies[scope];
         stats.add(ProxyStat::RbacAllowed, u64::from(counts.allowed));
         stats.add(ProxyStat::RbacDenied, u64::from(counts.denied));
         counts.denied

@@ -7,6 +7,7 @@
 use super::event::{Event, Kind};
 use super::plan::{InboundPlan, NIL};
 use super::side::InboundRetries;
+use super::sidecar::Gate;
 use super::world::World;
 use crate::config::scenario::ErrorKind;
 use crate::data_plane::Trail;
@@ -46,7 +47,8 @@ impl<T: Trail> World<'_, T> {
     ) {
         let plan: &InboundPlan = &self.plan.inbounds[inbound as usize];
         let decision = self.decide_inbound(plan, id, reason);
-        let stats = &mut self.record.slots[plan.slot as usize].stats;
+        let slot = self.gate_at(inbound, id).slot;
+        let stats = &mut self.record.slots[slot as usize].stats;
         match decision {
             RetryDecision::After(delay) => {
                 // The next try has luck of its own.
@@ -72,6 +74,13 @@ impl<T: Trail> World<'_, T> {
         self.attempts[id as usize].status = self.sidecar_status(id, status);
         self.leave_gate(now, id, status, queue);
         self.send_back(now, id, queue);
+    }
+
+    /// The gate of the pod that a try goes to.
+    fn gate_at(&self, inbound: u32, id: u32) -> &Gate {
+        let pod = &self.plan.pods[self.attempts[id as usize].pod as usize];
+        let first = self.plan.inbounds[inbound as usize].gates;
+        &self.gates[(first + pod.ordinal) as usize]
     }
 
     fn decide_inbound(
@@ -117,7 +126,7 @@ impl<T: Trail> World<'_, T> {
             return;
         }
         let inbound = self.inbound_of(attempt);
-        let slot = self.plan.inbounds[inbound as usize].slot;
+        let slot = self.gate_at(inbound, id).slot;
         let stats = &mut self.record.slots[slot as usize].stats;
         stats.inc(Stat::RqRetry);
         stats.inc(Stat::RqRetryBackoffExponential);

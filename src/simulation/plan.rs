@@ -564,8 +564,11 @@ impl Plan {
     /// An idle gate for every pod behind every inbound plan, in order.
     pub(super) fn gates(&self) -> Vec<Gate> {
         let of = |plan: &InboundPlan| {
-            let pods = self.apps[plan.app as usize].pods.len();
-            std::iter::repeat_n(Gate::new(plan.slot), pods)
+            let (slot, pods) = (plan.slot, self.apps[plan.app as usize].pods.iter());
+            pods.map(move |pod| {
+                let own = self.watched.filter(|watched| watched.pod == *pod);
+                Gate::new(own.map_or(slot, |watched| watched.slots + slot))
+            })
         };
         self.inbounds.iter().flat_map(of).collect()
     }

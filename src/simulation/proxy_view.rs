@@ -7,13 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::outcome::{Outcome, record};
-use super::plan::{NIL, Plan};
+use super::plan::{Inbound, InboundPlan, NIL, Plan};
 use super::run::{Control, stop_at};
 use super::world::{Edge, World};
 use crate::data_plane::{Mark, Reason, Trail};
 use crate::engine::Seed;
+use crate::observe::Stat;
 use crate::observe::proxy_view::{ClusterView, HostCounts, HostView, ProxyView};
 use crate::units::SimTime;
+use crate::xds::cluster::Thresholds;
 
 /// A pod whose statistics are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub(crate) struct Watched {
     pub(crate) pod: u32,
     /// First of its own slots.
     pub(crate) slots: u32,
+    /// First of its own scopes of filters' statistics.
+    pub(crate) scopes: u32,
 }
 
 impl Plan {
@@ -35,7 +39,15 @@ impl Plan {
         let Some(pod) = pods.position(|pod| pod.name == name || full(pod) == name) else {
             return false;
         };
-        let slots = self.slots.len() as u32;
+        self.count_inbound(self.pods[pod].app);
+        let (slots, scopes) = (self.slots.len() as u32, self.filters.scopes.len() as u32);
+        let own: Vec<_> = (self.filters.scopes.iter())
+            .map(|scope| super::filter_plan::Scope {
+                workload: marker(&self.pods[pod].name),
+                ..scope.clone()
+            })
+            .collect();
+        self.filters.scopes.extend(own);
         let own: Vec<_> = (self.slots.iter())
             .map(|slot| super::plan::Slot {
                 workload: marker(&self.pods[pod].name),
@@ -46,10 +58,59 @@ impl Plan {
         self.watched = Some(Watched {
             pod: pod as u32,
             slots,
+            scopes,
         });
         // An Envoy counts from its start.
         self.warm_up = crate::units::SimDuration::ZERO;
         true
+    }
+
+    /// Inbound clusters without limits have no state in a run, and so no statistics: the pods of an
+    /// application get them where one is looked at.
+    fn count_inbound(&mut self, app: u32) {
+        let ports: BTreeSet<u16> = (self.targets.iter())
+            .filter(|target| target.app == app)
+            .filter(|target| match target.inbound {
+                Inbound::Forward(behind) => behind == NIL,
+                Inbound::Guarded(guard) => self.guards[guard as usize].inbound == NIL,
+                Inbound::Direct | Inbound::NoFilterChain => false,
+            })
+            .map(|target| target.port)
+            .collect();
+        for port in ports {
+            let gates = self.gates().len() as u32;
+            let cluster = format!("inbound|{port}||");
+            self.slots.push(super::plan::Slot {
+                workload: self.apps[app as usize].name.clone(),
+                cluster: cluster.clone(),
+                by_place: Vec::new(),
+                synthetic: false,
+            });
+            let number = self.inbounds.len() as u32;
+            self.inbounds.push(InboundPlan {
+                app,
+                cluster: cluster.into(),
+                thresholds: Thresholds::default(),
+                retry: None,
+                refuses: false,
+                streams: 1,
+                slot: self.slots.len() as u32 - 1,
+                gates,
+            });
+            let own = self.targets.iter_mut();
+            for target in own.filter(|target| target.app == app && target.port == port) {
+                match &mut target.inbound {
+                    Inbound::Forward(behind) if *behind == NIL => *behind = number,
+                    Inbound::Guarded(guard) => {
+                        let behind = &mut self.guards[*guard as usize].inbound;
+                        if *behind == NIL {
+                            *behind = number;
+                        }
+                    }
+                    Inbound::Forward(_) | Inbound::Direct | Inbound::NoFilterChain => {}
+                }
+            }
+        }
     }
 
     /// Names of pods that have a proxy, `namespace/pod`.
@@ -70,6 +131,14 @@ fn marker(pod: &str) -> String {
     format!("pod {pod}")
 }
 
+impl<T: Trail> World<'_, T> {
+    /// Where statistics of a filter of a pod's proxy are kept.
+    pub(super) fn scope_of(&self, scope: u32, pod: u32) -> usize {
+        let watched = self.plan.watched.filter(|w| T::FOLLOWS && w.pod == pod);
+        watched.map_or(scope, |watched| watched.scopes + scope) as usize
+    }
+}
+
 /// Runs up to a moment and shows the watched pod's proxy; `None` when no pod is watched.
 pub fn view_at(plan: &Plan, seed: Seed, control: &Control<'_>, at: SimTime) -> Option<ProxyView> {
     let watched = plan.watched?;
@@ -77,15 +146,16 @@ pub fn view_at(plan: &Plan, seed: Seed, control: &Control<'_>, at: SimTime) -> O
         pod: watched.pod,
         ..HostTrail::default()
     };
-    let (world, now, ended, events) = stop_at(plan, seed, control, trail, at);
-    let clusters = world.clusters_of(watched.pod);
+    let (mut world, now, ended, events) = stop_at(plan, seed, control, trail, at);
+    let mut clusters = world.clusters_of(watched.pod);
+    clusters.extend(world.inbound_of_pod(watched.pod));
+    clusters.sort_by(|a, b| a.name.cmp(&b.name));
     let (outcome, _): (Outcome, _) = Outcome::new(world, now, ended, events);
     let pod = &plan.pods[watched.pod as usize];
     let app = &plan.apps[pod.app as usize];
     Some(ProxyView {
         pod: pod.name.clone(),
         workload: app.name.clone(),
-        is_only: app.pods.len() == 1,
         record: record(plan, 0, &[outcome]),
         marker: marker(&pod.name),
         clusters,
@@ -94,11 +164,73 @@ pub fn view_at(plan: &Plan, seed: Seed, control: &Control<'_>, at: SimTime) -> O
 
 impl World<'_, HostTrail> {
     fn clusters_of(&self, pod: u32) -> Vec<ClusterView> {
-        let mut all: Vec<ClusterView> = (self.edges_of(pod).into_iter())
+        let edges = self.edges_of(pod).into_iter();
+        edges
             .map(|edge| self.cluster_view(&self.edges[edge as usize]))
-            .collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
+            .collect()
+    }
+
+    /// The pod's own ports behind its sidecar: one host, the pod itself, as original destinations
+    /// are. Its gauges go to the statistics.
+    fn inbound_of_pod(&mut self, pod: u32) -> Vec<ClusterView> {
+        let plan = self.plan;
+        let of = &plan.pods[pod as usize];
+        let own = plan.inbounds.iter().filter(|inbound| inbound.app == of.app);
+        let mut views = Vec::new();
+        for inbound in own {
+            let gate = &self.gates[(inbound.gates + of.ordinal) as usize];
+            let [connections, active, waiting] = gate.pool.standing();
+            let stats = &mut self.record.slots[gate.slot as usize].stats;
+            if stats.is_empty() {
+                continue;
+            }
+            let protocol = if inbound.streams == 1 {
+                Stat::CxHttp1Total
+            } else {
+                Stat::CxHttp2Total
+            };
+            // Connections to the application are kept: as many as were ever made.
+            let gauges = [
+                (Stat::CxTotal, connections),
+                (protocol, connections),
+                (Stat::MembershipTotal, 1),
+                (Stat::MembershipHealthy, 1),
+                (Stat::CxActive, connections),
+                (Stat::RqActive, active),
+                (Stat::RqPendingActive, waiting),
+            ];
+            for (stat, value) in gauges {
+                stats.add(stat, u64::from(value));
+            }
+            let port = inbound.cluster.split('|').nth(1).unwrap_or_default();
+            let locality = &of.locality;
+            let limits = &inbound.thresholds;
+            views.push(ClusterView {
+                name: inbound.cluster.to_string(),
+                limits: [
+                    limits.max_connections,
+                    limits.max_pending_requests,
+                    limits.max_requests,
+                    limits.max_retries,
+                ],
+                hosts: vec![HostView {
+                    address: format!("{}:{port}", of.ip),
+                    pod: String::new(),
+                    cx_active: connections,
+                    rq_active: active,
+                    counts: answered(&stats.named()),
+                    ejected: false,
+                    failed_check: false,
+                    locality: [
+                        locality.region.to_string(),
+                        locality.zone.to_string(),
+                        locality.subzone.to_string(),
+                    ],
+                    priority: 0,
+                }],
+            });
+        }
+        views
     }
 
     fn cluster_view(&self, edge: &Edge) -> ClusterView {
@@ -144,6 +276,21 @@ impl World<'_, HostTrail> {
             ],
             hosts: hosts.collect(),
         }
+    }
+}
+
+/// What a cluster of one host has sent there and got back.
+fn answered(stats: &BTreeMap<String, u64>) -> HostCounts {
+    let stat = |name: &str| stats.get(name).copied().unwrap_or(0);
+    let (total, error) = (stat("upstream_rq_total"), stat("upstream_rq_5xx"));
+    HostCounts {
+        total,
+        // Answers of the sidecar itself, to what it let in nowhere, are no answers of the host.
+        error: error
+            .saturating_sub(stat("upstream_rq_pending_overflow"))
+            .saturating_sub(stat("upstream_rq_active_overflow")),
+        success: stat("upstream_rq_completed").saturating_sub(error),
+        timeout: stat("upstream_rq_timeout"),
     }
 }
 

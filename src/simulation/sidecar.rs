@@ -19,8 +19,8 @@ use crate::units::SimTime;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gate {
     /// Slot its statistics are kept under.
-    slot: u32,
-    pool: InboundPool,
+    pub(super) slot: u32,
+    pub(super) pool: InboundPool,
     head: u32,
     tail: u32,
 }
@@ -99,7 +99,7 @@ impl<T: Trail> World<'_, T> {
         let pod = &self.plan.pods[attempt.pod as usize];
         let gate_id = plan.gates + pod.ordinal;
         let gate = &mut self.gates[gate_id as usize];
-        let stats = &mut self.record.slots[plan.slot as usize].stats;
+        let stats = &mut self.record.slots[gate.slot as usize].stats;
         match gate.pool.arrive(&plan.thresholds, plan.streams) {
             Admit::Forward { opened } => {
                 if !refused {

@@ -160,3 +160,120 @@ fn a_pod_without_a_proxy_is_answered_with_those_that_have_one() {
     let said = program::fails(&["proxy-stats", "nobody", OUTAGE], 2);
     assert!(said.contains("there are shop/catalog-a-0"), "{said}");
 }
+
+/// The server's side of every pod: together they are the workload, and what limits it is in each.
+#[test]
+fn each_pod_has_a_server_side_of_its_own() {
+    let inbound = "cluster.inbound|8080||.upstream_rq_total";
+    for (folder, workload) in [
+        // With limits of its own, and without any.
+        ("examples/18-breaker-hurts", "shop/reports"),
+        ("examples/14-zone-outage", "shop/catalog-b"),
+    ] {
+        let run = program::json(&[
+            "run",
+            folder,
+            "--duration",
+            "6s",
+            "--warm-up",
+            "0s",
+            "--set",
+            "Scenario:spec.expect=[]",
+            "--set",
+            "Scenario:spec.events=[]",
+        ]);
+        let endpoints = run["endpoints"].as_array().expect("endpoints").iter();
+        let mut seen = 0;
+        for endpoint in endpoints.filter(|e| e["workload"] == workload) {
+            let pod = endpoint["pod"].as_str().expect("a name");
+            let at = [
+                pod,
+                folder,
+                "--set",
+                "Scenario:spec.duration=6s",
+                "--set",
+                "Scenario:spec.events=[]",
+                "--at",
+                "8s",
+            ];
+            let stats = stats(&at);
+            let refused = ["active", "pending"].map(|which| {
+                let name = format!("cluster.inbound|8080||.upstream_rq_{which}_overflow");
+                stats.get(&name).copied().unwrap_or(0)
+            });
+            let reached = stats[inbound] + refused.iter().sum::<u64>();
+            assert_eq!(
+                Some(reached),
+                endpoint["requests"].as_u64(),
+                "{folder} {pod}"
+            );
+            assert_eq!(
+                stats["cluster.inbound|8080||.upstream_rq_active"], 0,
+                "all is answered"
+            );
+            seen += 1;
+            let hosts = clusters(&at);
+            let total = hosts
+                .iter()
+                .find(|((address, figure), _)| figure == "rq_total" && address.ends_with(":8080"));
+            let (_, total) = total.expect("the pod itself is the host");
+            assert_eq!(total.parse::<u64>().ok(), Some(stats[inbound]));
+        }
+        assert!(seen >= 2, "{folder}");
+    }
+}
+
+/// Counts of a server's filters belong to its pods as well.
+#[test]
+fn policies_of_a_server_are_counted_in_each_of_its_pods() {
+    let mesh = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: t, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api, namespace: t}
+spec: {selector: {app: api}, ports: [{name: http, port: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: t}
+spec: {replicas: 2, selector: {matchLabels: {app: api}}, template: {metadata: {labels: {app: api}}, spec: {containers: [{name: api, image: i, ports: [{containerPort: 8080}]}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: t}
+spec: {replicas: 1, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: i}]}}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: api, namespace: t}
+spec: {selector: {matchLabels: {app: api}}, action: DENY, rules: [{to: [{operation: {methods: [PUT]}}]}]}
+---
+apiVersion: towtank/v1alpha1
+kind: Scenario
+metadata: {name: t}
+spec: {duration: 5s, load: [{name: l, from: t/web, url: 'http://api:8080/', rate: 100/s, mix: [{weight: 1}, {weight: 1, method: PUT}]}]}
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.yaml");
+    std::fs::write(&file, mesh).expect("written");
+    let path = file.display().to_string();
+    let counts = ["api-0", "api-1"].map(|pod| {
+        let stats = stats(&[pod, &path, "--at", "7s"]);
+        let of = |name: &str| {
+            let found = stats
+                .iter()
+                .find(|(key, _)| key.starts_with("http.inbound") && key.ends_with(name));
+            *found.unwrap_or_else(|| panic!("{name}: {stats:?}")).1
+        };
+        (of("rbac.allowed"), of("rbac.denied"))
+    });
+    let run = program::json(&["run", &path]);
+    let reached: Vec<u64> = program::per_pod(&run, "t/api");
+    for ((allowed, denied), reached) in counts.into_iter().zip(reached) {
+        assert_eq!(allowed + denied, reached);
+        assert!(allowed > 50 && denied > 50, "{allowed} {denied}");
+    }
+}
