@@ -3,6 +3,7 @@
 //! Candidates are tried from small to large on the first replication's luck; the first under which
 //! the finding is gone is told, with what it changes. Nothing is promised that was not run.
 
+mod balance;
 mod calls;
 mod pods;
 mod storms;
@@ -132,6 +133,8 @@ fn candidates<'c>(record: &Record, finding: &Finding, usual: &'c Trial) -> Vec<C
         "TT-EJECTION-COLLAPSE" => calls::fewer_ejections(finding, usual),
         "TT-EJECTION-REFUSED" => calls::more_ejections(finding, usual),
         "TT-FAILOVER-NEVER" => calls::outlier_detection(finding, usual),
+        "TT-IMBALANCE" => balance::candidates(finding, usual),
+        "TT-NO-HEADROOM" => pods::more_places(finding, usual),
         "TT-MIRROR-LOAD" => calls::fewer_copies(finding, usual),
         "TT-RETRY-LAYERS" => calls::one_layer(finding),
         "TT-TIMEOUTS-INVERTED" => calls::shorter_timeouts(finding, usual),

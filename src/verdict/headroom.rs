@@ -32,7 +32,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             )],
             cause: None,
             help: "more `replicas`, or more `concurrency` where the machine allows it".to_owned(),
-            edges: Vec::new(),
+            edges: vec![(workload.name.clone(), String::new())],
             counterfactual: None,
         });
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, percent};
+use super::{Context, percent, proxy_of};
 use crate::observe::record::{EndpointRecord, Finding, Severity};
 use crate::xds::endpoint::LocalityKind;
 use crate::xds::{Cluster, LbPolicy};
@@ -67,7 +67,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             chain,
             cause: stage.cause,
             help: stage.help.to_owned(),
-            edges: Vec::new(),
+            edges: stage.edge.into_iter().collect(),
             counterfactual: None,
         });
     }
@@ -79,10 +79,26 @@ struct Stage {
     evidence: Vec<String>,
     cause: Option<String>,
     help: &'static str,
+    /// Whose calls make most of it.
+    edge: Option<(String, String)>,
 }
 
 impl Stage {
     fn of(
+        context: &Context<'_>,
+        workload: &str,
+        pods: &[&EndpointRecord],
+        most: &EndpointRecord,
+    ) -> Self {
+        let edges = context.record.edges.iter().filter(|e| e.to == workload);
+        let main = edges.max_by_key(|e| e.requests);
+        Self {
+            edge: main.map(|e| (proxy_of(&e.from).to_owned(), e.cluster.clone())),
+            ..Self::named(context, workload, pods, most)
+        }
+    }
+
+    fn named(
         context: &Context<'_>,
         workload: &str,
         pods: &[&EndpointRecord],
@@ -104,6 +120,7 @@ impl Stage {
                 evidence,
                 cause: policy.map(|place| format!("`consistentHash` in {place}")),
                 help: "a hash key that few values do not dominate; more pods do not help, the same value stays on one pod",
+                edge: None,
             };
         }
         let is_other = |name: &str| name != most.pod && pods.iter().any(|pod| pod.pod == name);
@@ -114,6 +131,7 @@ impl Stage {
                 evidence,
                 cause: policy.map(|place| format!("`outlierDetection` in {place}")),
                 help: "look at why they fail; `Ejections` in the report says when and for how long",
+                edge: None,
             };
         }
         let help = "few connections of HTTP/2 clients without a proxy, few requests per proxy worker, or a pod that answers errors quickly and so looks idle";
@@ -123,12 +141,14 @@ impl Stage {
                 evidence,
                 cause: policy.map(|place| format!("`loadBalancer` in {place}")),
                 help,
+                edge: None,
             },
             None => Self {
                 words: "the caller has no proxy, so connections are spread and not requests",
                 evidence,
                 cause: None,
                 help,
+                edge: None,
             },
         }
     }
@@ -148,6 +168,7 @@ impl Stage {
             evidence,
             cause: policy.map(|place| format!("{what} in {place}")),
             help: "as many pods as clients in each place, `distribute` with the shares you want, or `localityLbSetting: {enabled: false}` to use all pods alike; with one pod in a place any policy has no choice",
+            edge: None,
         }
     }
 }

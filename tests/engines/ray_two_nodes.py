@@ -40,6 +40,17 @@ exec {towtank} "$@"
 """
 
 
+# A program whose shards all wait for a file: nobody is done before the test wants it.
+HELD = """#!/usr/bin/env bash
+for out; do :; done # the last argument
+if [ "$1" = sweep ]; then
+  : >{folder}/$(basename "$out").begun
+  until [ -e {folder}/go ]; do sleep 0.02; done
+fi
+exec {towtank} "$@"
+"""
+
+
 class TwoNodes(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="towtank-ray-")
@@ -60,6 +71,13 @@ class TwoNodes(unittest.TestCase):
     def ray(self, *options, sweep=SWEEP):
         return subprocess.run(self.command(*options, sweep=sweep), capture_output=True, text=True, timeout=120)
 
+    def program(self, text):
+        """A program in front of towtank."""
+        path = self.folder / "program"
+        path.write_text(text.format(folder=self.folder, towtank=TOWTANK))
+        path.chmod(0o700)
+        return path
+
     def alone(self, sweep=SWEEP):
         """What one process makes."""
         done = subprocess.run([TOWTANK, "sweep", *sweep], cwd=EXAMPLE, capture_output=True, check=True)
@@ -75,9 +93,7 @@ class TwoNodes(unittest.TestCase):
         self.assertEqual(sorted(end[1] for end in ends), ["1/4:", "2/4:", "3/4:", "4/4:"], done.stderr)
         self.assertEqual(len({end[7] for end in ends}), 2, f"both nodes took part: {done.stderr}")
 
-        flaky = self.folder / "flaky"
-        flaky.write_text(FLAKY.format(folder=self.folder, towtank=TOWTANK))
-        flaky.chmod(0o700)
+        flaky = self.program(FLAKY)
         self.out = self.folder / "killed.csv"
         # So many rows that a fast program is killed in the middle as well.
         longer = [*SWEEP[:-3], "200", *SWEEP[-2:]]
@@ -100,18 +116,26 @@ class TwoNodes(unittest.TestCase):
 
     def test_a_node_that_is_lost_costs_time_and_no_row(self):
         cluster, second = self.cluster()
-        longer = [*SWEEP[:-3], "24", *SWEEP[-2:]]
-        command = self.command("--towtank", TOWTANK, "--address", cluster.address, sweep=longer)
+        command = self.command("--towtank", self.program(HELD), "--address", cluster.address)
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
-            said = run.stderr.readline()
-            while "is done" not in said:
-                self.assertTrue(said, "it ended before a shard was done")
-                said = run.stderr.readline()
+            self.addCleanup(run.kill)
+            # A shard on either node, and none of them done.
+            until = time.monotonic() + 60
+            while len(list(self.folder.glob("*.begun"))) < 2:
+                self.assertIsNone(run.poll(), "it ended before it began")
+                self.assertLess(time.monotonic(), until, "no two shards began")
+                time.sleep(0.05)
             second.kill_raylet(check_alive=False)  # and its workers; Ray prints the log of it
+            said = run.stderr.readline()
+            while said and "did not end" not in said:
+                self.assertNotIn("is done", said)
+                said = run.stderr.readline()
+            self.assertIn("on a lost node did not end", said)
+            (self.folder / "go").touch()
             said = run.stderr.read()
         self.assertEqual(run.returncode, 0, said)
-        self.assertIn("did not end", said)
-        self.assertEqual(self.out.read_bytes(), self.alone(longer))
+        self.assertIn("try 2 of 3", said)
+        self.assertEqual(self.out.read_bytes(), self.alone())
 
     def test_what_is_missing_is_named_at_once(self):
         began = time.monotonic()

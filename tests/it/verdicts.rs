@@ -535,3 +535,20 @@ fn a_change_that_helps_nobody_is_told_as_such() {
         "{said}"
     );
 }
+
+/// A hot key is a matter of the hash, a crowded place one of places; more places end a lack of them.
+#[test]
+fn what_would_spread_the_load_was_simulated_too() {
+    let hot = counterfactual(&with("examples/19-hot-key", &[]), "TT-IMBALANCE");
+    assert!(
+        hot.starts_with("simulated with `simple: LEAST_REQUEST` towards"),
+        "{hot}"
+    );
+    let place = counterfactual(&with("examples/33-uneven-load", &[]), "TT-IMBALANCE");
+    assert!(
+        place.contains("`localityLbSetting: {enabled: false}`"),
+        "{place}"
+    );
+    let room = counterfactual(&with(LIMIT, &[]), "TT-NO-HEADROOM");
+    assert!(room.starts_with("simulated with `concurrency: "), "{room}");
+}

@@ -23,7 +23,7 @@ const COPIES: [u64; 3] = [50, 10, 1];
 const INNER: [f64; 2] = [0.8, 0.5];
 
 /// Changes a cluster as the proxies of a workload have it, those of its own ports included.
-fn change_cluster(
+pub(super) fn change_cluster(
     snapshot: &mut Snapshot,
     (workload, name): &(String, String),
     change: impl Fn(&mut Cluster),
@@ -48,7 +48,7 @@ fn change_cluster(
 }
 
 /// The cluster that a finding is about, in the tables that were applied last.
-fn cluster_of<'s>(finding: &Finding, snapshot: &'s Snapshot) -> Option<&'s Cluster> {
+pub(super) fn cluster_of<'s>(finding: &Finding, snapshot: &'s Snapshot) -> Option<&'s Cluster> {
     let (workload, name) = finding.edges.last()?;
     let tables = snapshot.last();
     let parts = workload.split_once('/');

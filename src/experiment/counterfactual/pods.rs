@@ -11,6 +11,8 @@ use crate::xds::{LbPolicy, Snapshot};
 const WARMUPS: [u64; 5] = [5, 10, 20, 40, 80];
 /// Lengths of a `preStop` that are tried, in seconds.
 const PRE_STOPS: [u32; 3] = [5, 15, 30];
+/// Places that are tried, in percent of what there are.
+const MORE_PLACES: [u64; 4] = [125, 150, 200, 400];
 /// Requests that were begun get so long beyond it.
 const GRACE: u32 = 60;
 
@@ -57,6 +59,31 @@ fn set_warmup(snapshot: &mut Snapshot, duration: SimDuration) {
             });
         }
     }
+}
+
+/// More requests served at once per pod: what more pods would do too.
+pub(super) fn more_places<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
+    let Some((name, _)) = finding.edges.first() else {
+        return Vec::new();
+    };
+    let model = &usual.model;
+    let behaviour = model.workloads.get(name.as_str());
+    let behaviour = behaviour.unwrap_or(&model.defaults).clone();
+    let Some(slots) = behaviour.concurrency else {
+        return Vec::new();
+    };
+    MORE_PLACES
+        .map(|percent| {
+            let more = (u64::from(slots) * percent).div_ceil(100) as u32;
+            let what = format!("`concurrency: {more}` in {name} (or pods in that proportion)");
+            let (name, mut behaviour) = (name.clone(), behaviour.clone());
+            behaviour.concurrency = Some(more);
+            Candidate::new(what, move |trial| {
+                let workloads = &mut trial.model.workloads;
+                workloads.insert(name.as_str().into(), behaviour.clone());
+            })
+        })
+        .into()
 }
 
 /// Pods of a workload that is rolled out serve on for a while after they were told to end.
