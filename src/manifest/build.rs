@@ -9,7 +9,7 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Marker, ScalarStyle, Tag};
 
 use super::scalar::resolve_plain;
-use super::tree::{Key, Mapping, Node, Value};
+use super::tree::{Key, Mapping, Node, Quotes, Value};
 use super::yaml::{Interner, Limits};
 
 /// Why reading a piece ended early. Lines count within the piece.
@@ -176,7 +176,7 @@ impl<'a> Builder<'a> {
             mapping.key = Some(key.clone());
             if anchor > 0 {
                 let node = Node {
-                    value: Value::Text(key.text),
+                    value: Value::text(key.text),
                     line: key.line,
                     column: key.column,
                 };
@@ -190,7 +190,11 @@ impl<'a> Builder<'a> {
         let value = if plain && !forced_text {
             resolve_plain(text, |t| interner.share(t))
         } else {
-            Value::Text(interner.share(text))
+            let quotes = match style {
+                ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Quotes::Within,
+                _ => Quotes::Without,
+            };
+            Value::Text(interner.share(text), quotes)
         };
         let node = self.node(value, mark);
         self.place(node, anchor, 1, mark)

@@ -22,7 +22,7 @@ pub use kind::{Family, KnownKind, known_kind};
 pub use nested::read_nested;
 pub use object::{Object, read_objects};
 pub use path::ValuePath;
-pub use tree::{Key, Mapping, Node, Value};
+pub use tree::{Key, Mapping, Node, Quotes, Value};
 pub use yaml::{Document, Limits, read_documents};
 
 use std::sync::Arc;

@@ -110,7 +110,7 @@ impl Envelopes {
             return;
         }
         let text = |key: &str| match root.get(key).map(|node| &node.value) {
-            Some(Value::Text(text)) => Some(Arc::clone(text)),
+            Some(Value::Text(text, _)) => Some(Arc::clone(text)),
             _ => None,
         };
         let kind = text("kind").unwrap_or_else(|| Arc::clone(&inherited.kind));

@@ -31,7 +31,7 @@ pub(super) fn resolve_plain(text: &str, share: impl FnOnce(&str) -> Arc<str>) ->
     if numeric_start && let Some(value) = number(text) {
         return value;
     }
-    Value::Text(share(text))
+    Value::text(share(text))
 }
 
 /// A number by the rules of Go's `ParseInt(…, 0, 64)`, then by go-yaml's float pattern.
@@ -105,7 +105,7 @@ mod tests {
         for text in ["", "~", "Null"] {
             check(text, &Value::Null);
         }
-        check("yEs", &Value::Text("yEs".into()));
+        check("yEs", &Value::text("yEs"));
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
             "2001-01-01",
             "v1",
         ] {
-            check(text, &Value::Text(text.into()));
+            check(text, &Value::text(text));
         }
     }
 }

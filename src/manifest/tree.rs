@@ -27,11 +27,28 @@ pub enum Value {
     /// A number with a fraction or an exponent.
     Float(f64),
     /// Everything else.
-    Text(Arc<str>),
+    Text(Arc<str>, Quotes),
     /// A list.
     Sequence(Arc<[Node]>),
     /// A mapping with text keys in the order written; no key occurs twice.
     Mapping(Arc<Mapping>),
+}
+
+/// Whether a text stands in quotes, which begin a column before it. It says where things are, not
+/// what they are: two texts are equal with and without.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Quotes {
+    /// It does not, or nobody wrote it.
+    #[default]
+    Without,
+    /// It does, in single or double ones.
+    Within,
+}
+
+impl PartialEq for Quotes {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// Entries of a mapping.
@@ -83,9 +100,15 @@ impl Node {
     /// The text of a text scalar.
     pub fn as_text(&self) -> Option<&Arc<str>> {
         match &self.value {
-            Value::Text(text) => Some(text),
+            Value::Text(text, _) => Some(text),
             _ => None,
         }
+    }
+
+    /// Column of the first character of a text: behind the quote of one in quotes.
+    pub fn text_column(&self) -> u32 {
+        let within = matches!(self.value, Value::Text(_, Quotes::Within));
+        self.column + u32::from(within)
     }
 
     /// True when some value inside was set on the command line.
@@ -105,13 +128,18 @@ impl Node {
 }
 
 impl Value {
+    /// A text that stands in no quotes.
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Self::Text(text.into(), Quotes::Without)
+    }
+
     /// What kind of value it is, with an article, for messages.
     pub fn describe(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
             Self::Bool(_) => "a boolean",
             Self::Integer(_) | Self::Float(_) => "a number",
-            Self::Text(_) => "a text",
+            Self::Text(..) => "a text",
             Self::Sequence(_) => "a list",
             Self::Mapping(_) => "a mapping",
         }
@@ -123,7 +151,7 @@ impl Value {
             Self::Bool(b) => Some(b.to_string().into()),
             Self::Integer(i) => Some(i.to_string().into()),
             Self::Float(x) => Some(x.to_string().into()),
-            Self::Text(text) => Some(Arc::clone(text)),
+            Self::Text(text, _) => Some(Arc::clone(text)),
             Self::Null | Self::Sequence(_) | Self::Mapping(_) => None,
         }
     }

@@ -181,6 +181,24 @@ fn names_that_do_not_exist_are_refused_with_the_line_and_the_nearest() {
 }
 
 #[test]
+fn places_in_a_text_are_those_of_its_line_with_quotes_and_without() {
+    let expect = [
+        "p99(latncy) < 1s",
+        "\"p99(latncy) < 1s\"",
+        "'p99(latncy) < 1s'",
+        "'p99(latncy, load: users) < 1s'",
+        "p99(latncy, load: users) < 1s",
+    ];
+    let (code, _, said) = verdicts(&expect, "");
+    assert_eq!(code, Some(1));
+    // Items begin at column 5; `latncy` is the fifth character of each text.
+    for (line, column) in [(11, 9), (12, 10), (13, 10), (14, 10), (15, 9)] {
+        let wanted = format!("scenario.yaml:{line}:{column}\n");
+        assert!(said.contains(&wanted), "`{wanted}` is missing:\n{said}");
+    }
+}
+
+#[test]
 fn what_is_no_expectation_is_refused_all_at_once() {
     let expect = [
         "p99(latncy) < 1s",

@@ -59,7 +59,7 @@ fn a_marker_inside_a_block_scalar_is_text() {
     assert_eq!(roots.len(), 1);
     assert_eq!(
         roots[0].get("a").unwrap().value,
-        Value::Text("one\n---\ntwo\n".into())
+        Value::text("one\n---\ntwo\n")
     );
 }
 
@@ -223,9 +223,9 @@ fn unknown_kinds_are_kept_and_named_once() {
 fn text_forced_by_tag_or_quotes_stays_text() {
     let (roots, _) = read("a: !!str 5\nb: \"yes\"\nc: 'null'\nd: yes\n");
     let at = |key| roots[0].get(key).unwrap().value.clone();
-    assert_eq!(at("a"), Value::Text("5".into()));
-    assert_eq!(at("b"), Value::Text("yes".into()));
-    assert_eq!(at("c"), Value::Text("null".into()));
+    assert_eq!(at("a"), Value::text("5"));
+    assert_eq!(at("b"), Value::text("yes"));
+    assert_eq!(at("c"), Value::text("null"));
     assert_eq!(at("d"), Value::Bool(true));
 }
 

@@ -82,7 +82,7 @@ impl<'a> At<'a> {
 
     fn wrong_type(&self, expected: &str) {
         let found = match &self.node.value {
-            value @ (Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_)) => {
+            value @ (Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(..)) => {
                 let text = value.scalar_text().unwrap_or_default();
                 format!("{} (`{}`)", value.describe(), shorten(&text))
             }

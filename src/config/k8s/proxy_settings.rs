@@ -37,7 +37,7 @@ pub(super) fn proxy_settings(f: &Fields<'_>, annotations: &BTreeMap<Name, Name>)
     let config = annotations.get(CONFIG).and_then(|text| {
         let place = f.here().place();
         let node = Node {
-            value: Value::Text(text.clone()),
+            value: Value::text(text.clone()),
             line: place.line,
             column: place.column,
         };

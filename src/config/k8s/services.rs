@@ -67,7 +67,7 @@ fn service_port(at: &At<'_>) -> Option<ServicePort> {
 fn target_port(at: &At<'_>) -> Option<TargetPort> {
     match &at.node().value {
         // The API server refuses quoted digits; what they mean is plain.
-        Value::Text(text) => Some(match text.parse() {
+        Value::Text(text, _) => Some(match text.parse() {
             Ok(number) => TargetPort::Number(number),
             Err(_) => TargetPort::Name(text.clone()),
         }),

@@ -50,10 +50,8 @@ pub(super) fn expectations(report: &mut Report, node: Option<&Node>, scenario: &
                 origin: report.origin(item),
             }),
             Err(fault) => {
-                // Only in quotes can a text have a colon and a blank; they begin a column before it.
-                let quote = u32::from(item.entries().is_empty() && text.contains(": "));
                 let at = Node {
-                    column: item.column + quote + fault.at as u32,
+                    column: item.text_column() + fault.at as u32,
                     ..item.clone()
                 };
                 report.error(RULE, &at, fault.what, &fault.help);
@@ -80,7 +78,7 @@ fn whole(report: &mut Report, item: &Node) -> Option<String> {
     {
         return Some(format!("{}: {rest}", key.text));
     }
-    if matches!(item.value, Value::Text(_)) {
+    if matches!(item.value, Value::Text(..)) {
         return report.text(item).map(|text| text.to_string());
     }
     let what = format!("expected an expectation, found {}", item.value.describe());

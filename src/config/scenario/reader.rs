@@ -170,7 +170,7 @@ impl Report {
     pub(super) fn count(&mut self, node: &Node, least: u64, most: u64) -> Option<u64> {
         let number = match &node.value {
             Value::Integer(i) => u64::try_from(*i).ok(),
-            Value::Float(_) | Value::Text(_) => None,
+            Value::Float(_) | Value::Text(..) => None,
             _ => {
                 self.wrong_type(node, "a whole number", "");
                 return None;

@@ -54,7 +54,7 @@ fn a_value_is_replaced_and_its_neighbours_keep_their_lines() {
         "Model:workloads.shop/cart.queue=50",
     ]);
     let host = at(&objects[0], &["spec", "host"]);
-    assert_eq!(host.value, Value::Text("other".into()));
+    assert_eq!(host.value, Value::text("other"));
     assert_eq!(set_by(host.line), Some((Flag::Set, 1)));
     let subsets = at(&objects[0], &["spec", "subsets"]);
     assert_eq!((subsets.line, subsets.items()[1].line), (8, 9));
@@ -98,7 +98,7 @@ fn elements_are_found_by_name_and_null_removes() {
     let subsets = at(&objects[0], &["spec", "subsets"]).items();
     assert_eq!(subsets.len(), 1);
     let label = subsets[0].at(&["labels", "version"]).unwrap();
-    assert_eq!(label.value, Value::Text("v9".into()));
+    assert_eq!(label.value, Value::text("v9"));
     assert!(
         at(&objects[2], &["spec", "workloads", "shop/cart"])
             .entries()
@@ -112,7 +112,7 @@ fn all_elements_are_changed_at_once() {
     let objects = set(&["dr/backend:subsets[*].labels.version=x"]);
     for subset in at(&objects[0], &["spec", "subsets"]).items() {
         let label = subset.at(&["labels", "version"]).unwrap();
-        assert_eq!(label.value, Value::Text("x".into()));
+        assert_eq!(label.value, Value::text("x"));
     }
 }
 
