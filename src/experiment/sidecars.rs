@@ -6,6 +6,7 @@
 //! at one end or the other.
 
 use crate::observe::Record;
+use crate::observe::record::proxy_of;
 use crate::xds::{ProxyKind, Snapshot};
 
 /// Requests per second through one sidecar, and vCPU it takes.
@@ -68,13 +69,10 @@ pub fn sidecars(record: &Record, snapshot: &Snapshot) -> Vec<Sidecars> {
         let pods = exist.count() as u32;
         let served = record.workloads.iter().filter(|w| w.name == name);
         let served: u64 = served.map(|w| w.requests + w.rejected).sum();
-        let outside = format!("outside via {name}");
-        let mirror = format!("{name} (mirror)");
-        let own = |from: &str| from == name || from == outside || from == mirror;
         let sent = record
             .edges
             .iter()
-            .filter(|e| own(&e.from) && e.cluster != "-");
+            .filter(|e| proxy_of(&e.from) == name && e.cluster != "-");
         let sent: u64 = sent.map(|e| e.attempts).sum();
         let per_pod = (served + sent) as f64 / time / f64::from(pods.max(1));
         let (vcpu, beyond) = vcpu(per_pod);

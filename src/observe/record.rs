@@ -232,6 +232,13 @@ pub fn flagged(flags: &BTreeMap<String, u64>, flag: &str) -> u64 {
     counts.map(|(_, requests)| requests).sum()
 }
 
+/// The workload whose proxy sends what a caller of an edge asks for: `ns/gateway` for
+/// `outside via ns/gateway` and for `outside via ns/gateway (mirror)`, the copies of that.
+pub fn proxy_of(caller: &str) -> &str {
+    let caller = caller.strip_prefix("outside via ").unwrap_or(caller);
+    caller.strip_suffix(" (mirror)").unwrap_or(caller)
+}
+
 /// Calls from one workload (or load) to another workload.
 #[derive(Clone, Debug, Default)]
 pub struct EdgeRecord {

@@ -6,8 +6,8 @@
 //! `TT-BREAKER-NEVER`: a limit that somebody wrote refuses nobody while the pods behind it have far
 //! more than they can do: all client proxies together may send more than that.
 
-use super::{Context, percent, proxy_of};
-use crate::observe::record::{ClusterRecord, Finding, Severity, WorkloadRecord};
+use super::{Context, percent};
+use crate::observe::record::{ClusterRecord, Finding, Severity, WorkloadRecord, proxy_of};
 use crate::xds::cluster::{Thresholds, UNLIMITED};
 
 /// Share of refused requests from which it is named.

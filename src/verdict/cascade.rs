@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 
 use super::course::{Window, windows};
-use super::{Context, percent, proxy_of};
+use super::{Context, percent};
 use crate::observe::Record;
+use crate::observe::record::proxy_of;
 use crate::observe::record::{Finding, Severity, WorkloadCourse, WorkloadWindow};
 
 /// As many requests wait as half of the places take: no burst any more.

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, percent, proxy_of};
+use super::{Context, percent};
+use crate::observe::record::proxy_of;
 use crate::observe::record::{ClusterRecord, Finding, Severity, failed};
 
 /// Share of failed calls from which a refused ejection matters.

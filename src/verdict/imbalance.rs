@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, percent, proxy_of};
-use crate::observe::record::{EndpointRecord, Finding, Severity};
+use super::{Context, percent};
+use crate::observe::record::{EndpointRecord, Finding, Severity, proxy_of};
 use crate::xds::endpoint::LocalityKind;
 use crate::xds::{Cluster, LbPolicy};
 

@@ -22,7 +22,7 @@ mod retry_storm;
 mod rollout;
 mod timeouts;
 
-use crate::observe::record::{Finding, Record};
+use crate::observe::record::{Finding, Record, proxy_of};
 use crate::units::{Origin, SimDuration};
 use crate::xds::route::{Forward, RetryPolicy};
 use crate::xds::snapshot::Workload;
@@ -209,12 +209,6 @@ impl Context<'_> {
     fn place(&self, origin: Origin) -> Option<String> {
         (!origin.is_built_in()).then(|| self.snapshot.origins.place(origin))
     }
-}
-
-/// The workload whose proxy sends what an edge's caller asks for.
-fn proxy_of(caller: &str) -> &str {
-    let caller = caller.strip_prefix("outside via ").unwrap_or(caller);
-    caller.strip_suffix(" (mirror)").unwrap_or(caller)
 }
 
 /// A share in percent, with as many digits as it needs.

@@ -259,3 +259,28 @@ fn the_table_has_a_row_per_load_in_its_order() {
         .collect();
     assert!(factors.len() > 4 && factors.is_sorted(), "{factors:?}");
 }
+
+#[test]
+fn a_gateways_proxies_send_the_copies_of_its_mirrors_too() {
+    let scenario = "examples/21-gateway-failover";
+    let copies = "vs/api:http[0].mirror={host: api.shop.svc.cluster.local, port: {number: 8080}}";
+    let sent = |sets: &[&str]| {
+        let calm = [
+            "--set",
+            "Scenario:events=null",
+            "--expect",
+            "error_rate < 1%",
+        ];
+        let short = ["--duration", "4s", "--target", "1x"];
+        let found =
+            program::json(&[&["capacity", scenario], calm.as_slice(), &short, sets].concat());
+        let sidecars = found["plan"]["sidecars"].as_array().expect("sidecars");
+        let own = (sidecars.iter()).find(|s| s["workload"] == "istio-ingress/ingress-gateway");
+        let own = own.expect("the gateway");
+        let number = |field: &str| own[field].as_f64().expect("a number");
+        number("pods") * number("requestsPerSecond")
+    };
+    let (without, with) = (sent(&[]), sent(&["--set", copies]));
+    assert!((180.0..220.0).contains(&without), "{without}");
+    assert!((1.9..2.1).contains(&(with / without)), "{with} / {without}");
+}
