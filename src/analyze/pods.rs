@@ -116,7 +116,7 @@ fn is_quantity(text: &str) -> bool {
 /// A mapping, and numbers and times where the fields that matter for traffic want them.
 fn is_proxy_config(text: &str) -> bool {
     let node = Node {
-        value: Value::Text(text.into()),
+        value: Value::text(text),
         line: 1,
         column: 1,
     };

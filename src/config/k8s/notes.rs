@@ -69,7 +69,7 @@ fn runs_as_proxy<'a>(pod: &'a Node, containers: &'a [Node]) -> Option<&'a Node> 
 
 fn text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
     match &node.get(key)?.value {
-        Value::Text(text) => Some(text),
+        Value::Text(text, _) => Some(text),
         _ => None,
     }
 }
