@@ -397,14 +397,8 @@ fn what_ends_a_cascade_does_so_when_it_is_written() {
 /// Its own load fills the front alone; what it calls has room.
 #[test]
 fn who_is_full_by_its_own_load_is_no_cascade() {
-    let run = program::json(&[
-        "run",
-        CASCADE,
-        "--set",
-        "Scenario:spec.events=null",
-        "--set",
-        "Model:spec.workloads.shop/web.serviceTime=500ms",
-    ]);
+    let own = "Model:spec.workloads.shop/web.serviceTime=500ms";
+    let run = with(CASCADE, &["Scenario:spec.events=null", own]);
     assert!(
         !findings(&run).contains(&"TT-CASCADE"),
         "{:?}",
