@@ -129,15 +129,10 @@ pub fn between<E>(
             _ => upper.0 = value,
         }
     }
-    let holds = if lower.1 == Stand::Holds {
-        lower.0
+    let (holds, breaks) = if lower.1 == Stand::Holds {
+        (lower.0, upper.0)
     } else {
-        upper.0
-    };
-    let breaks = if lower.1 == Stand::Holds {
-        upper.0
-    } else {
-        lower.0
+        (upper.0, lower.0)
     };
     let found = Bracket {
         holds: Some(holds),

@@ -23,8 +23,15 @@ const RUNS_MAX: usize = 30;
 /// What is left of the longest 99th percentile when a slow start is enough.
 const QUICKER: f64 = 0.75;
 
-/// What is simulated, and may be changed.
-#[derive(Clone)]
+/// What was simulated.
+#[derive(Clone, Copy)]
+struct Usual<'u> {
+    snapshot: &'u Snapshot,
+    model: &'u Model,
+    scenario: &'u Scenario,
+}
+
+/// A copy of it that may be changed.
 struct Trial {
     snapshot: Snapshot,
     model: Model,
@@ -60,10 +67,10 @@ pub fn add(
     scenario: &Scenario,
     control: &Control<'_>,
 ) {
-    let usual = Trial {
-        snapshot: snapshot.clone(),
-        model: model.clone(),
-        scenario: scenario.clone(),
+    let usual = Usual {
+        snapshot,
+        model,
+        scenario,
     };
     let mut runs = 0;
     let mut sentences: Vec<Option<String>> = vec![None; record.findings.len()];
@@ -73,26 +80,26 @@ pub fn add(
         .filter(|at| storms::CODES.contains(&record.findings[*at].code))
         .collect();
     if !storms.is_empty() {
-        groups.push((storms, storms::candidates(record, &usual)));
+        groups.push((storms, storms::candidates(record, usual)));
     }
     for (at, finding) in record.findings.iter().enumerate() {
-        let own = candidates(record, finding, &usual);
+        let own = candidates(record, finding, usual);
         if !own.is_empty() {
             groups.push((vec![at], own));
         }
     }
-    for (mut open, all) in groups {
+    'all: for (mut open, all) in groups {
         let mut tried = Vec::new();
         let mut hollow: Vec<Option<String>> = vec![None; record.findings.len()];
         for candidate in all {
             if open.is_empty() || runs == RUNS_MAX {
                 break;
             }
-            let Some((other, findings)) = run(&candidate, &usual, record.seed, control) else {
+            let Some((other, findings)) = run(&candidate, usual, record.seed, control) else {
                 continue;
             };
             if (control.interrupted).load(std::sync::atomic::Ordering::Relaxed) {
-                return;
+                break 'all;
             }
             runs += 1;
             tried.push(candidate.what.clone());
@@ -122,22 +129,24 @@ pub fn add(
 }
 
 /// Changes that may remove one finding, the smallest first.
-fn candidates<'c>(record: &Record, finding: &Finding, usual: &'c Trial) -> Vec<Candidate<'c>> {
-    match finding.code {
-        "TT-NC-WINDOW" => pods::at_once(usual).into_iter().collect(),
-        "TT-COLD-PODS" => pods::slow_starts(),
-        "TT-ROLLOUT-LOSS" => pods::longer_ends(finding, usual),
-        "TT-CASCADE" => waiting::candidates(record, usual),
-        "TT-BREAKER-NEVER" => calls::lower_limits(record, finding, usual),
-        "TT-BREAKER-OPEN" => calls::higher_limits(record, finding, usual),
-        "TT-EJECTION-COLLAPSE" => calls::fewer_ejections(finding, usual),
-        "TT-EJECTION-REFUSED" => calls::more_ejections(finding, usual),
-        "TT-FAILOVER-NEVER" => calls::outlier_detection(finding, usual),
-        "TT-IMBALANCE" => balance::candidates(finding, usual),
-        "TT-NO-HEADROOM" => pods::more_places(finding, usual),
-        "TT-MIRROR-LOAD" => calls::fewer_copies(finding, usual),
-        "TT-RETRY-LAYERS" => calls::one_layer(finding),
-        "TT-TIMEOUTS-INVERTED" => calls::shorter_timeouts(finding, usual),
+fn candidates<'u>(record: &Record, finding: &Finding, usual: Usual<'u>) -> Vec<Candidate<'u>> {
+    match (finding.code, finding.edges.as_slice()) {
+        ("TT-NC-WINDOW", _) => pods::at_once(usual).into_iter().collect(),
+        ("TT-COLD-PODS", _) => pods::slow_starts(),
+        ("TT-ROLLOUT-LOSS", [(workload, _)]) => pods::longer_ends(workload, usual),
+        ("TT-NO-HEADROOM", [(workload, _)]) => pods::more_places(workload, usual),
+        ("TT-CASCADE", _) => waiting::candidates(record, usual),
+        ("TT-IMBALANCE", edges) => balance::candidates(edges.last(), usual),
+        ("TT-BREAKER-NEVER", [edge]) => calls::lower_limits(record, edge, usual),
+        ("TT-BREAKER-OPEN", [edge]) => calls::higher_limits(record, edge, usual),
+        ("TT-EJECTION-COLLAPSE", [edge]) => calls::fewer_ejections(edge, usual),
+        ("TT-EJECTION-REFUSED", [edge]) => calls::more_ejections(edge, usual),
+        ("TT-FAILOVER-NEVER", [edge]) => calls::outlier_detection(edge, usual),
+        ("TT-MIRROR-LOAD", [(_, cluster)]) => calls::fewer_copies(cluster, usual),
+        ("TT-RETRY-LAYERS", layers) => calls::one_layer(layers),
+        ("TT-TIMEOUTS-INVERTED", [(_, outer), inner]) => {
+            calls::shorter_timeouts(outer, inner, usual)
+        }
         _ => Vec::new(),
     }
 }
@@ -145,11 +154,15 @@ fn candidates<'c>(record: &Record, finding: &Finding, usual: &'c Trial) -> Vec<C
 /// The record under a change, with its findings.
 fn run(
     candidate: &Candidate<'_>,
-    usual: &Trial,
+    usual: Usual<'_>,
     seed: u64,
     control: &Control<'_>,
 ) -> Option<(Record, Vec<Finding>)> {
-    let mut trial = usual.clone();
+    let mut trial = Trial {
+        snapshot: usual.snapshot.clone(),
+        model: usual.model.clone(),
+        scenario: usual.scenario.clone(),
+    };
     (candidate.change)(&mut trial);
     let plan = prepare(&trial.snapshot, &trial.model, &trial.scenario).ok()?;
     let quiet = Control {
@@ -260,8 +273,11 @@ fn amplification(edge: &EdgeRecord) -> f64 {
     edge.attempts as f64 / edge.requests.max(1) as f64
 }
 
+/// Calls, by the workload that makes them and the cluster they go to.
+type Edge = (String, String);
+
 /// Whose calls a change is about, for words.
-fn towards((workload, cluster): &(String, String)) -> String {
+fn towards((workload, cluster): &Edge) -> String {
     if cluster.starts_with("inbound|") {
         return format!("in the sidecar of {workload}");
     }

@@ -73,6 +73,15 @@ pub struct Record {
     pub not_simulated: Vec<String>,
 }
 
+impl Record {
+    /// Requests that a workload's pods took at once when the run began; `None`: no limit, or it
+    /// never had anything to do.
+    pub fn places_of(&self, workload: &str) -> Option<u64> {
+        let course = self.courses.iter().find(|course| course.name == workload)?;
+        course.windows.first()?.places
+    }
+}
+
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ended {

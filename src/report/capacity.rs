@@ -142,13 +142,20 @@ pub fn text(survey: &Survey) -> String {
     out
 }
 
+/// True where a value was searched, and no multiple.
+fn is_of_value(survey: &Survey) -> bool {
+    survey.points.iter().any(|p| p.value.is_some())
+}
+
+fn tried_at(survey: &Survey, factor: f64) -> Option<&Tried> {
+    let mut points = survey.points.iter();
+    points.find(|p| p.factor.to_bits() == factor.to_bits())
+}
+
 /// The answer where a value was searched.
 fn answer_of_value(survey: &Survey) -> String {
     let (name, along) = (&survey.scenario, &survey.along);
-    let point = |at: f64| {
-        let mut points = survey.points.iter();
-        points.find(|p| p.factor.to_bits() == at.to_bits())
-    };
+    let point = |at: f64| tried_at(survey, at);
     let value = |at: f64| point(at).and_then(|p| p.value.clone()).unwrap_or_default();
     let ends = sorted(survey);
     let all = match (ends.first(), ends.last()) {
@@ -191,15 +198,10 @@ fn answer_of_value(survey: &Survey) -> String {
 
 /// The answer in a sentence or three.
 fn answer(survey: &Survey) -> String {
-    if survey.points.iter().any(|p| p.value.is_some()) {
+    if is_of_value(survey) {
         return answer_of_value(survey);
     }
-    let at = |factor: f64| {
-        survey
-            .points
-            .iter()
-            .find(|p| p.factor.to_bits() == factor.to_bits())
-    };
+    let at = |factor: f64| tried_at(survey, factor);
     let of_load = survey.along == "load";
     let named = |factor: f64| {
         let times = format!("{} × the {}", digits(factor), what_is_written(survey));
@@ -264,7 +266,7 @@ fn measured(record: &ExpectationRecord) -> String {
 
 fn points(out: &mut String, survey: &Survey) {
     heading(out, "What was tried");
-    let of_value = survey.points.iter().any(|p| p.value.is_some());
+    let of_value = is_of_value(survey);
     let mut table = Table::new(&[
         (if of_value { "VALUE" } else { "TIMES" }, Align::Right),
         ("REQUESTS", Align::Right),

@@ -80,8 +80,7 @@ impl Builder<'_> {
 impl Builder<'_> {
     /// `resources` of a workload's containers.
     fn cpu_of(&self, name: &str) -> Cpu {
-        let parts = name.split_once('/');
-        let workload = parts.and_then(|(ns, name)| self.snapshot.workload_named(ns, name));
+        let workload = self.snapshot.workload_of(name);
         workload.map_or_else(Cpu::default, |id| self.snapshot.workloads[id].cpu)
     }
 }

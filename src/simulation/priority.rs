@@ -5,10 +5,8 @@
 //! shedding), and a full queue gives the place of the newest of the least important to one that is
 //! more important.
 
-use super::event::Event;
 use super::world::{Attempt, World};
 use crate::data_plane::Trail;
-use crate::engine::Queue;
 use crate::observe::AppStat;
 use crate::units::SimTime;
 use crate::workload::Limits;
@@ -62,10 +60,5 @@ impl<T: Trail> World<'_, T> {
             }
             None => Door::Open,
         }
-    }
-
-    /// A waiting request lost its place.
-    pub(super) fn refuse_displaced(&mut self, now: SimTime, id: u32, queue: &mut Queue<Event>) {
-        self.refuse_waiting(now, id, AppStat::Displaced, queue);
     }
 }

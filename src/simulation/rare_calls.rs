@@ -33,15 +33,8 @@ impl<T: Trail> World<'_, T> {
         let awaited = made.iter().filter(|m| **m == Made::Awaited).count() as u32;
         self.attempts[id as usize].outstanding = awaited;
         // Calls that nobody waits for may outlive the attempt: what they need is taken before.
-        let Attempt {
-            pod,
-            app,
-            target,
-            key,
-            drawn,
-            prefix,
-            ..
-        } = self.attempts[id as usize];
+        let (server, luck) = self.attempts[id as usize].caller();
+        let app = server.0;
         for (number, made) in (begin..end).zip(made) {
             let attempt = match made {
                 Made::No => continue,
@@ -57,7 +50,6 @@ impl<T: Trail> World<'_, T> {
                 attempt,
                 call: number,
             };
-            let (server, luck) = ((app, pod, target), (key, drawn, prefix));
             match self.plan.apps[app as usize].rare_calls[number as usize].pool {
                 None => self.start_call(now, server, luck, parent, queue),
                 Some(pool) => {

@@ -185,7 +185,19 @@ pub(super) struct Attempt {
     pub(super) next: u32,
 }
 
+/// An application, its pod, and what a request is to it in the plan's list of targets.
+pub(super) type Server = (u32, u32, u32);
+/// Key of a request's draws, the number that was drawn for its header, and the text before that.
+pub(super) type Luck = (u64, u64, u32);
+
 impl Attempt {
+    /// Who makes the calls of this request, and by which luck.
+    #[inline]
+    pub(super) const fn caller(&self) -> (Server, Luck) {
+        let server = (self.app, self.pod, self.target);
+        (server, (self.key, self.drawn, self.prefix))
+    }
+
     /// One that nobody has taken yet.
     pub(super) const FREE: Self = Self {
         call: NIL,

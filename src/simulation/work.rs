@@ -14,6 +14,7 @@ use crate::data_plane::retry::ResetReason;
 use crate::data_plane::{Mark, Trail};
 use crate::engine::Queue;
 use crate::http::grpc;
+use crate::observe::AppStat;
 use crate::units::SimTime;
 use crate::workload::Admission;
 
@@ -55,7 +56,7 @@ impl<T: Trail> World<'_, T> {
                 if T::LIVELY && self.plan.apps[app].rare.is_some() {
                     self.wait_rarely(now, id);
                     if let Some(other) = displaced {
-                        self.refuse_displaced(now, other, queue);
+                        self.refuse_waiting(now, other, AppStat::Displaced, queue);
                     }
                     return true;
                 }
@@ -205,18 +206,10 @@ impl<T: Trail> World<'_, T> {
                 continue;
             }
             attempt.outstanding = end - begin;
-            let Attempt {
-                pod,
-                app,
-                target,
-                key,
-                drawn,
-                prefix,
-                ..
-            } = *attempt;
+            let (server, luck) = attempt.caller();
             for call in begin..end {
                 let parent = Parent::Attempt { attempt: id, call };
-                self.start_call(now, (app, pod, target), (key, drawn, prefix), parent, queue);
+                self.start_call(now, server, luck, parent, queue);
             }
             return;
         }

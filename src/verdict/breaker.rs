@@ -131,9 +131,7 @@ fn never(context: &Context<'_>, cluster: &ClusterRecord) -> Option<Finding> {
     let (server, places) = behind.find_map(|edge| {
         let mut workloads = context.record.workloads.iter();
         let server = workloads.find(|w| w.name == edge.to && is_overloaded(w))?;
-        let mut courses = context.record.courses.iter();
-        let course = courses.find(|course| course.name == edge.to)?;
-        Some((server, course.windows.first()?.places?))
+        Some((server, context.record.places_of(&edge.to)?))
     })?;
     let proxies = context.pods_of(&cluster.workload) as u64;
     let all = proxies * limit;

@@ -111,9 +111,7 @@ impl Context<'_> {
 
     /// A workload by its name, or by what an edge calls it: `outside via ns/gateway`, `ns/web (mirror)`.
     fn workload(&self, name: &str) -> Option<&Workload> {
-        let name = proxy_of(name);
-        let (namespace, name) = name.split_once('/')?;
-        let id = self.snapshot.workload_named(namespace, name)?;
+        let id = self.snapshot.workload_of(proxy_of(name))?;
         Some(&self.snapshot.workloads[id])
     }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::autoscaler::Autoscaler;
 use super::endpoint::Locality;
-use super::{Cluster, Inbound, Listener, Name, RouteConfig};
+use super::route::Forward;
+use super::{Action, Cluster, Inbound, Listener, Name, RouteConfig};
 use crate::units::{Id, IdVec, Origin, Origins, SimDuration};
 
 /// Names a [`Workload`].
@@ -306,6 +307,23 @@ impl Snapshot {
         for later in &mut self.later {
             change(&mut later.tables);
         }
+    }
+
+    /// The workload of that name, `namespace/name`.
+    pub fn workload_of(&self, full_name: &str) -> Option<WorkloadId> {
+        let (namespace, name) = full_name.split_once('/')?;
+        self.workload_named(namespace, name)
+    }
+
+    /// What every route does that leads to clusters, whoever has it.
+    pub fn forwards(&self) -> impl Iterator<Item = &Forward> {
+        let configs = self.route_configs.ids().map(|id| &self.route_configs[id]);
+        let hosts = configs.flat_map(|config| &config.virtual_hosts);
+        let routes = hosts.flat_map(|host| host.routes.iter());
+        routes.filter_map(|route| match &route.action {
+            Action::Forward(forward) => Some(&**forward),
+            _ => None,
+        })
     }
 
     /// The tables after the last change.

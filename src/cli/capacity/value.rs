@@ -5,7 +5,7 @@ use super::super::output::Console;
 use super::{Stopped, Surveyor, asked, bottleneck};
 use crate::experiment::along::ValueRange;
 use crate::experiment::bracket::{Bracket, Stand, between};
-use crate::experiment::capacity::{Point, Survey};
+use crate::experiment::capacity::{Point, Survey, stand};
 use crate::manifest::Edit;
 use crate::observe::Record;
 use crate::units::origin::Flag;
@@ -65,10 +65,9 @@ impl Surveyor<'_> {
         let mesh = (self.gathered.mesh(&[edit], Console::SILENT)).map_err(Stopped::Failed)?;
         let (scenario, _) = asked(self.args, &mesh).map_err(Stopped::Failed)?;
         let record = self.decided(&mesh, &scenario, &format!("{}={text}", range.path))?;
-        let why = if record.expectations.is_empty() {
-            Vec::new()
-        } else {
-            bottleneck(&mesh, &record)
+        let why = match stand(&record) {
+            Stand::Breaks => bottleneck(&mesh, &record),
+            Stand::Holds | Stand::Unclear => Vec::new(),
         };
         Ok((record, why))
     }

@@ -1,13 +1,12 @@
 //! Changes of how requests are spread over pods, from what decides last to what decides first.
 
 use super::calls::{change_cluster, cluster_of};
-use super::{Candidate, Trial, towards};
-use crate::observe::record::Finding;
+use super::{Candidate, Edge, Usual, towards};
 use crate::xds::LbPolicy;
 use crate::xds::endpoint::LocalityKind;
 
 /// One worker thread, where each of several balances for itself; another policy; places alike.
-pub(super) fn candidates<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
+pub(super) fn candidates<'c>(edge: Option<&Edge>, usual: Usual<'_>) -> Vec<Candidate<'c>> {
     let mut all = Vec::new();
     if workers(usual) > 1 {
         let what = "`concurrency: 1` of every proxy (each worker thread balances for itself)";
@@ -15,8 +14,8 @@ pub(super) fn candidates<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<
             trial.model.proxy_concurrency = Some(1);
         }));
     }
-    let cluster = cluster_of(finding, &usual.snapshot);
-    let (Some(edge), Some(cluster)) = (finding.edges.last().cloned(), cluster) else {
+    let cluster = edge.and_then(|edge| cluster_of(edge, usual.snapshot));
+    let (Some(edge), Some(cluster)) = (edge.cloned(), cluster) else {
         return all;
     };
     // As Istio has it where nobody says more.
@@ -46,7 +45,7 @@ pub(super) fn candidates<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<
 }
 
 /// Most worker threads of any proxy, as far as somebody says.
-fn workers(usual: &Trial) -> u32 {
+fn workers(usual: Usual<'_>) -> u32 {
     let written = usual.snapshot.workloads.iter();
     let written = written.filter_map(|workload| workload.concurrency).max();
     usual.model.proxy_concurrency.or(written).unwrap_or(1)

@@ -2,18 +2,19 @@
 
 use super::storms::{change_routes, set_retries};
 use super::waiting::{round, set_timeout};
-use super::{Candidate, Trial, hosts, towards};
+use super::{Candidate, Edge, Usual, hosts, towards};
 use crate::observe::Record;
-use crate::observe::record::Finding;
-use crate::units::Fraction;
+use crate::units::{Fraction, SimDuration};
 use crate::xds::cluster::UNLIMITED;
 use crate::xds::endpoint::LocalityKind;
 use crate::xds::outlier_detection::OutlierDetection;
-use crate::xds::route::Action;
+use crate::xds::route::Forward;
 use crate::xds::{Cluster, Snapshot};
 
 /// Limits are tried in times of what they are.
 const LIMITS: [u32; 5] = [2, 4, 8, 16, 64];
+/// Times over that the places of pods may be taken by requests in flight.
+const TAKEN: [u64; 3] = [4, 2, 1];
 /// `maxEjectionPercent` that is tried where too many are ejected, and where too few are.
 const FEWER: [u32; 3] = [50, 30, 10];
 const MORE: [u32; 4] = [20, 34, 50, 100];
@@ -25,12 +26,11 @@ const INNER: [f64; 2] = [0.8, 0.5];
 /// Changes a cluster as the proxies of a workload have it, those of its own ports included.
 pub(super) fn change_cluster(
     snapshot: &mut Snapshot,
-    (workload, name): &(String, String),
+    (workload, name): &Edge,
     change: impl Fn(&mut Cluster),
 ) {
     if name.starts_with("inbound|") {
-        let parts = workload.split_once('/');
-        let id = parts.and_then(|(namespace, name)| snapshot.workload_named(namespace, name));
+        let id = snapshot.workload_of(workload);
         let own = id.map(|id| &mut snapshot.workloads[id].inbound);
         let clusters = own
             .into_iter()
@@ -47,12 +47,20 @@ pub(super) fn change_cluster(
     }
 }
 
-/// The cluster that a finding is about, in the tables that were applied last.
-pub(super) fn cluster_of<'s>(finding: &Finding, snapshot: &'s Snapshot) -> Option<&'s Cluster> {
-    let (workload, name) = finding.edges.last()?;
+/// No more than so many requests in flight in each proxy.
+pub(super) fn limit_requests(snapshot: &mut Snapshot, edge: &Edge, limit: u32) {
+    change_cluster(snapshot, edge, |cluster| {
+        cluster.breakers.max_requests = cluster.breakers.max_requests.min(limit);
+    });
+}
+
+/// The cluster of some calls, in the tables that were applied last.
+pub(super) fn cluster_of<'s>(
+    (workload, name): &Edge,
+    snapshot: &'s Snapshot,
+) -> Option<&'s Cluster> {
     let tables = snapshot.last();
-    let parts = workload.split_once('/');
-    let id = parts.and_then(|(namespace, name)| tables.workload_named(namespace, name));
+    let id = tables.workload_of(workload);
     let mut own = id.into_iter().flat_map(|id| &tables.workloads[id].inbound);
     if let Some(inbound) = own.find(|inbound| *inbound.cluster.name == **name) {
         return Some(&inbound.cluster);
@@ -65,20 +73,17 @@ pub(super) fn cluster_of<'s>(finding: &Finding, snapshot: &'s Snapshot) -> Optio
 /// The limits that refuse, so many times as high.
 pub(super) fn higher_limits<'c>(
     record: &Record,
-    finding: &Finding,
-    usual: &Trial,
+    edge: &Edge,
+    usual: Usual<'_>,
 ) -> Vec<Candidate<'c>> {
-    let Some(edge) = finding.edges.first().cloned() else {
-        return Vec::new();
-    };
-    let Some(cluster) = cluster_of(finding, &usual.snapshot) else {
+    let Some(cluster) = cluster_of(edge, usual.snapshot) else {
         return Vec::new();
     };
     let counted =
         (record.clusters.iter()).find(|c| (&c.workload, &c.cluster) == (&edge.0, &edge.1));
     let refuses = |name: &str| counted.is_some_and(|c| c.stats.get(name).is_some_and(|n| *n > 0));
     let own = cluster.breakers.clone();
-    let towards = towards(&edge);
+    let towards = towards(edge);
     let one = |times: u32| {
         let raised = |limit: u32| {
             if limit == UNLIMITED {
@@ -119,65 +124,48 @@ pub(super) fn higher_limits<'c>(
     LIMITS.into_iter().filter_map(one).collect()
 }
 
-/// As many requests in flight as the pods behind take at once, twice and once, shared by the proxies.
+/// Some times as many requests in flight as the pods behind take at once, shared by the proxies.
 pub(super) fn lower_limits<'c>(
     record: &Record,
-    finding: &Finding,
-    usual: &Trial,
+    edge: &Edge,
+    usual: Usual<'_>,
 ) -> Vec<Candidate<'c>> {
-    let Some(edge) = finding.edges.first().cloned() else {
-        return Vec::new();
-    };
     let tables = usual.snapshot.last();
-    let proxies = edge.0.split_once('/').and_then(|(namespace, name)| {
-        let id = tables.workload_named(namespace, name)?;
-        Some(tables.workloads[id].pods.len().max(1))
-    });
+    let id = tables.workload_of(&edge.0);
+    let proxies = id.map(|id| tables.workloads[id].pods.len().max(1));
     let mut behind = record.edges.iter();
     let behind = behind.find(|e| e.cluster == edge.1 && e.to != "-");
-    let places = behind.and_then(|e| {
-        let course = record.courses.iter().find(|course| course.name == e.to)?;
-        course.windows.first()?.places
-    });
+    let places = behind.and_then(|e| record.places_of(&e.to));
     let (Some(proxies), Some(places)) = (proxies, places) else {
         return Vec::new();
     };
     let one = |times: u64| {
         let limit = ((times * places).div_ceil(proxies as u64) as u32).max(1);
-        let what = format!("`http2MaxRequests: {limit}` {}", towards(&edge));
+        let what = format!("`http2MaxRequests: {limit}` {}", towards(edge));
         let edge = edge.clone();
-        Candidate::of_tables(what, move |tables| {
-            change_cluster(tables, &edge, |cluster| {
-                cluster.breakers.max_requests = cluster.breakers.max_requests.min(limit);
-            });
-        })
+        Candidate::of_tables(what, move |tables| limit_requests(tables, &edge, limit))
     };
-    [4, 2, 1].map(one).into()
+    TAKEN.map(one).into()
 }
 
 /// Fewer hosts may be out at once.
-pub(super) fn fewer_ejections<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
-    let most = cluster_of(finding, &usual.snapshot)
-        .and_then(|cluster| cluster.outlier.as_ref())
-        .map_or(0, |outlier| outlier.max_ejection_percent);
-    ejection_percents(finding, FEWER.into_iter().filter(|percent| *percent < most))
+pub(super) fn fewer_ejections<'c>(edge: &Edge, usual: Usual<'_>) -> Vec<Candidate<'c>> {
+    let most = ejected_at_most(edge, usual).unwrap_or(0);
+    ejection_percents(edge, FEWER.into_iter().filter(|percent| *percent < most))
 }
 
 /// More hosts may be out at once.
-pub(super) fn more_ejections<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
-    let most = cluster_of(finding, &usual.snapshot)
-        .and_then(|cluster| cluster.outlier.as_ref())
-        .map_or(100, |outlier| outlier.max_ejection_percent);
-    ejection_percents(finding, MORE.into_iter().filter(|percent| *percent > most))
+pub(super) fn more_ejections<'c>(edge: &Edge, usual: Usual<'_>) -> Vec<Candidate<'c>> {
+    let most = ejected_at_most(edge, usual).unwrap_or(100);
+    ejection_percents(edge, MORE.into_iter().filter(|percent| *percent > most))
 }
 
-fn ejection_percents<'c>(
-    finding: &Finding,
-    percents: impl Iterator<Item = u32>,
-) -> Vec<Candidate<'c>> {
-    let Some(edge) = finding.edges.first() else {
-        return Vec::new();
-    };
+fn ejected_at_most(edge: &Edge, usual: Usual<'_>) -> Option<u32> {
+    let outlier = cluster_of(edge, usual.snapshot)?.outlier.as_ref()?;
+    Some(outlier.max_ejection_percent)
+}
+
+fn ejection_percents<'c>(edge: &Edge, percents: impl Iterator<Item = u32>) -> Vec<Candidate<'c>> {
     let towards = towards(edge);
     percents
         .map(|percent| {
@@ -195,9 +183,8 @@ fn ejection_percents<'c>(
 }
 
 /// Outlier detection where there is none: priorities by place come with it.
-pub(super) fn outlier_detection<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
-    let cluster = cluster_of(finding, &usual.snapshot);
-    let (Some(edge), Some(cluster)) = (finding.edges.first().cloned(), cluster) else {
+pub(super) fn outlier_detection<'c>(edge: &Edge, usual: Usual<'_>) -> Vec<Candidate<'c>> {
+    let Some(cluster) = cluster_of(edge, usual.snapshot) else {
         return Vec::new();
     };
     if cluster.outlier.is_some() || cluster.locality.kind != LocalityKind::Off {
@@ -207,6 +194,7 @@ pub(super) fn outlier_detection<'c>(finding: &Finding, usual: &Trial) -> Vec<Can
         "`outlierDetection: {{maxEjectionPercent: 100}}` (five 5xx in a row, looked at every 10 s) towards {}",
         hosts(&[&edge.1])
     );
+    let edge = edge.clone();
     vec![Candidate::of_tables(what, move |tables| {
         change_cluster(tables, &edge, |cluster| {
             cluster.outlier = Some(OutlierDetection {
@@ -223,10 +211,7 @@ pub(super) fn outlier_detection<'c>(finding: &Finding, usual: &Trial) -> Vec<Can
 }
 
 /// Fewer copies.
-pub(super) fn fewer_copies<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
-    let Some((_, cluster)) = finding.edges.first() else {
-        return Vec::new();
-    };
+pub(super) fn fewer_copies<'c>(cluster: &str, usual: Usual<'_>) -> Vec<Candidate<'c>> {
     let share = copied(usual.snapshot.last(), cluster);
     let fewer = COPIES
         .into_iter()
@@ -237,7 +222,10 @@ pub(super) fn fewer_copies<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidat
                 "`mirrorPercentage: {{value: {percent}}}` towards {}",
                 hosts(&[cluster])
             );
-            let (cluster, share) = (cluster.clone(), Fraction::from_ppm(percent as u32 * 10_000));
+            let (cluster, share) = (
+                cluster.to_owned(),
+                Fraction::from_ppm(percent as u32 * 10_000),
+            );
             Candidate::of_tables(what, move |tables| {
                 change_routes(
                     tables,
@@ -256,43 +244,35 @@ pub(super) fn fewer_copies<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidat
 
 /// The greatest share that any route copies to a cluster.
 fn copied(tables: &Snapshot, cluster: &str) -> Fraction {
-    let mut most = Fraction::ZERO;
-    for id in tables.route_configs.ids() {
-        let hosts = tables.route_configs[id].virtual_hosts.iter();
-        for route in hosts.flat_map(|host| host.routes.iter()) {
-            if let Action::Forward(forward) = &route.action {
-                let own = forward.mirrors.iter().filter(|m| *m.cluster == *cluster);
-                most = own.map(|m| m.fraction).fold(most, Fraction::max);
-            }
-        }
-    }
-    most
+    let mirrors = tables.forwards().flat_map(|forward| &forward.mirrors);
+    let own = mirrors.filter(|mirror| *mirror.cluster == *cluster);
+    own.map(|mirror| mirror.fraction)
+        .fold(Fraction::ZERO, Fraction::max)
 }
 
-/// Retries at one of the two layers only.
-pub(super) fn one_layer<'c>(finding: &Finding) -> Vec<Candidate<'c>> {
-    // The layer next to what fails sees failures soonest: the others go first.
-    let layers = finding.edges.iter();
-    layers
-        .map(|(from, cluster)| {
-            let what = format!("`attempts: 0` of {from} towards {}", hosts(&[cluster]));
-            let clusters = vec![cluster.clone()];
-            Candidate::of_tables(what, move |tables| set_retries(tables, &clusters, 0))
-        })
-        .collect()
+/// Retries at one of some layers only. The layer next to what fails sees failures soonest: the
+/// others go first.
+pub(super) fn one_layer<'c>(layers: &[Edge]) -> Vec<Candidate<'c>> {
+    let one = |(from, cluster): &Edge| {
+        let what = format!("`attempts: 0` of {from} towards {}", hosts(&[cluster]));
+        let clusters = vec![cluster.clone()];
+        Candidate::of_tables(what, move |tables| set_retries(tables, &clusters, 0))
+    };
+    layers.iter().map(one).collect()
 }
 
 /// What lies behind waits for less long than whoever calls.
-pub(super) fn shorter_timeouts<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
-    let [(_, outer), (from, inner)] = finding.edges.as_slice() else {
-        return Vec::new();
-    };
-    let Some(patience) = timeout(usual.snapshot.last(), outer) else {
+pub(super) fn shorter_timeouts<'c>(
+    outer: &str,
+    (from, inner): &Edge,
+    usual: Usual<'_>,
+) -> Vec<Candidate<'c>> {
+    let Some(patience) = patience(usual.snapshot.last(), outer) else {
         return Vec::new();
     };
     INNER
         .map(|part| {
-            let timeout = round(patience * part);
+            let timeout = round(patience.as_secs_f64() * part);
             let what = format!("`timeout: {timeout}` of {from} towards {}", hosts(&[inner]));
             let inner = inner.clone();
             Candidate::of_tables(what, move |tables| set_timeout(tables, &inner, timeout))
@@ -300,19 +280,11 @@ pub(super) fn shorter_timeouts<'c>(finding: &Finding, usual: &Trial) -> Vec<Cand
         .into()
 }
 
-/// The longest timeout of routes to a cluster, in seconds.
-fn timeout(tables: &Snapshot, cluster: &str) -> Option<f64> {
-    let mut longest: Option<f64> = None;
-    for id in tables.route_configs.ids() {
-        let hosts = tables.route_configs[id].virtual_hosts.iter();
-        for route in hosts.flat_map(|host| host.routes.iter()) {
-            if let Action::Forward(forward) = &route.action
-                && forward.clusters.iter().any(|c| *c.name == *cluster)
-            {
-                let own = forward.timeout.filter(|t| !t.is_zero())?.as_secs_f64();
-                longest = Some(longest.map_or(own, |known| known.max(own)));
-            }
-        }
-    }
-    longest
+/// The longest timeout of routes to a cluster; `None`: there is one without, or no route.
+fn patience(tables: &Snapshot, cluster: &str) -> Option<SimDuration> {
+    let leads = |forward: &&Forward| forward.clusters.iter().any(|c| *c.name == *cluster);
+    let waits: Option<Vec<SimDuration>> = (tables.forwards().filter(leads))
+        .map(Forward::patience)
+        .collect();
+    waits?.into_iter().max()
 }

@@ -1,8 +1,7 @@
 //! Changes of how pods come and go, and of when configuration is applied.
 
-use super::{Candidate, Trial};
+use super::{Candidate, Usual};
 use crate::config::scenario::TimedEvent;
-use crate::observe::record::Finding;
 use crate::units::{Fraction, SimDuration};
 use crate::xds::cluster::Warmup;
 use crate::xds::{LbPolicy, Snapshot};
@@ -17,7 +16,7 @@ const MORE_PLACES: [u64; 4] = [125, 150, 200, 400];
 const GRACE: u32 = 60;
 
 /// Everything that is applied or deleted comes with the first of it, and so in one push.
-pub(super) fn at_once(usual: &Trial) -> Option<Candidate<'_>> {
+pub(super) fn at_once(usual: Usual<'_>) -> Option<Candidate<'_>> {
     let is_change = |event: &&TimedEvent| event.what.change().is_some();
     let changes = usual.scenario.events.iter().filter(is_change);
     let first = changes.clone().map(|event| event.at).min()?;
@@ -62,12 +61,9 @@ fn set_warmup(snapshot: &mut Snapshot, duration: SimDuration) {
 }
 
 /// More requests served at once per pod: what more pods would do too.
-pub(super) fn more_places<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
-    let Some((name, _)) = finding.edges.first() else {
-        return Vec::new();
-    };
-    let model = &usual.model;
-    let behaviour = model.workloads.get(name.as_str());
+pub(super) fn more_places<'c>(name: &str, usual: Usual<'_>) -> Vec<Candidate<'c>> {
+    let model = usual.model;
+    let behaviour = model.workloads.get(name);
     let behaviour = behaviour.unwrap_or(&model.defaults).clone();
     let Some(slots) = behaviour.concurrency else {
         return Vec::new();
@@ -76,7 +72,7 @@ pub(super) fn more_places<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate
         .map(|percent| {
             let more = (u64::from(slots) * percent).div_ceil(100) as u32;
             let what = format!("`concurrency: {more}` in {name} (or pods in that proportion)");
-            let (name, mut behaviour) = (name.clone(), behaviour.clone());
+            let (name, mut behaviour) = (name.to_owned(), behaviour.clone());
             behaviour.concurrency = Some(more);
             Candidate::new(what, move |trial| {
                 let workloads = &mut trial.model.workloads;
@@ -87,15 +83,8 @@ pub(super) fn more_places<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate
 }
 
 /// Pods of a workload that is rolled out serve on for a while after they were told to end.
-pub(super) fn longer_ends<'c>(finding: &Finding, usual: &Trial) -> Vec<Candidate<'c>> {
-    let Some((name, _)) = finding.edges.first() else {
-        return Vec::new();
-    };
-    let own = |snapshot: &Snapshot| {
-        let parts = name.split_once('/');
-        parts.and_then(|(namespace, name)| snapshot.workload_named(namespace, name))
-    };
-    let Some(id) = own(&usual.snapshot) else {
+pub(super) fn longer_ends<'c>(name: &str, usual: Usual<'_>) -> Vec<Candidate<'c>> {
+    let Some(id) = usual.snapshot.workload_of(name) else {
         return Vec::new();
     };
     let before = usual.snapshot.workloads[id].lifecycle.pre_stop_seconds;

@@ -1,6 +1,6 @@
 //! Changes that end a storm of retries: fewer of them, a budget, a shorter queue.
 
-use super::{Candidate, Trial, amplification, hosts};
+use super::{Candidate, Usual, amplification, hosts};
 use crate::observe::Record;
 use crate::observe::record::EdgeRecord;
 use crate::units::Fraction;
@@ -15,7 +15,7 @@ const AMPLIFIED: f64 = 1.2;
 const BUDGET: (Fraction, u32) = (Fraction::from_ppm(200_000), 3);
 
 /// Changes to try, the smallest first.
-pub(super) fn candidates<'c>(record: &Record, usual: &'c Trial) -> Vec<Candidate<'c>> {
+pub(super) fn candidates<'c>(record: &Record, usual: Usual<'c>) -> Vec<Candidate<'c>> {
     let edges: Vec<&EdgeRecord> = (record.edges.iter())
         .filter(|e| e.cluster != "-" && amplification(e) >= AMPLIFIED)
         .collect();
@@ -23,7 +23,7 @@ pub(super) fn candidates<'c>(record: &Record, usual: &'c Trial) -> Vec<Candidate
     clusters.sort_unstable();
     clusters.dedup();
     let names: Vec<&str> = clusters.iter().map(String::as_str).collect();
-    let most = most_retries(&usual.snapshot, &names);
+    let most = most_retries(usual.snapshot, &names);
     let mut all = Vec::new();
     for retries in [1, 0].into_iter().filter(|retries| most > *retries) {
         let what = format!("`attempts: {retries}` towards {}", hosts(&names));
@@ -44,24 +44,16 @@ pub(super) fn candidates<'c>(record: &Record, usual: &'c Trial) -> Vec<Candidate
 }
 
 fn most_retries(snapshot: &Snapshot, clusters: &[&str]) -> u32 {
-    let mut most = 0;
     let versions = (0..=snapshot.later.len()).map(|at| snapshot.at(at));
-    for tables in versions {
-        for id in tables.route_configs.ids() {
-            let hosts = tables.route_configs[id].virtual_hosts.iter();
-            for route in hosts.flat_map(|host| host.routes.iter()) {
-                if let Action::Forward(forward) = &route.action
-                    && forward
-                        .clusters
-                        .iter()
-                        .any(|c| clusters.contains(&&*c.name))
-                {
-                    most = most.max(forward.retry.as_ref().map_or(0, |retry| retry.retries));
-                }
-            }
-        }
-    }
-    most
+    let leads = |forward: &&Forward| {
+        let mut names = forward.clusters.iter().map(|c| &*c.name);
+        names.any(|name| clusters.contains(&name))
+    };
+    let policies = versions
+        .flat_map(Snapshot::forwards)
+        .filter(leads)
+        .filter_map(|forward| forward.retry.as_ref());
+    policies.map(|policy| policy.retries).max().unwrap_or(0)
 }
 
 /// Changes what routes that lead to a cluster do.
@@ -104,12 +96,12 @@ pub(super) fn set_budget(snapshot: &mut Snapshot, clusters: &[String]) {
 }
 
 /// The workload that waits most gets a queue no longer than what it serves at once.
-fn short_queue<'c>(record: &Record, usual: &'c Trial) -> Option<Candidate<'c>> {
+fn short_queue<'c>(record: &Record, usual: Usual<'c>) -> Option<Candidate<'c>> {
     let worst = (record.workloads.iter())
         .filter(|w| w.queue_mean > 1.0 && w.utilisation.is_some())
         .max_by(|a, b| a.queue_mean.total_cmp(&b.queue_mean))?;
     let name = worst.name.clone();
-    let model = &usual.model;
+    let model = usual.model;
     let mut behaviour = (model.workloads.get(name.as_str()))
         .unwrap_or(&model.defaults)
         .clone();

@@ -1,7 +1,8 @@
 //! Changes that end a cascade: callers that wait for less long, or fewer of them that wait.
 
+use super::calls::limit_requests;
 use super::storms::change_routes;
-use super::{Candidate, Trial, hosts};
+use super::{Candidate, Usual, hosts};
 use crate::observe::Record;
 use crate::units::SimDuration;
 use crate::verdict::{Cascade, cascade};
@@ -13,7 +14,7 @@ const PATIENCE: [f64; 3] = [16.0, 8.0, 4.0];
 const ROOM: [f64; 2] = [2.0, 1.0];
 
 /// The smallest first: a longer timeout changes less than a short one, and that less than a limit.
-pub(super) fn candidates<'c>(record: &Record, usual: &Trial) -> Vec<Candidate<'c>> {
+pub(super) fn candidates<'c>(record: &Record, usual: Usual<'_>) -> Vec<Candidate<'c>> {
     let Some(found) = cascade(record) else {
         return Vec::new();
     };
@@ -31,11 +32,11 @@ pub(super) fn candidates<'c>(record: &Record, usual: &Trial) -> Vec<Candidate<'c
         }));
     }
     for times in ROOM {
-        let limit = limit(&found, &usual.snapshot, times);
+        let limit = limit(&found, usual.snapshot, times);
         let what = format!("`http2MaxRequests: {limit}` in each client proxy towards {towards}");
-        let cluster = cluster.clone();
+        let edge = found.caller.clone();
         all.push(Candidate::of_tables(what, move |tables| {
-            set_limit(tables, &cluster, limit);
+            limit_requests(tables, &edge, limit);
         }));
     }
     all
@@ -44,8 +45,7 @@ pub(super) fn candidates<'c>(record: &Record, usual: &Trial) -> Vec<Candidate<'c
 /// So many requests in flight in each proxy of the caller that the callee's places are taken so
 /// many times over.
 fn limit(found: &Cascade, snapshot: &Snapshot, times: f64) -> u32 {
-    let (namespace, name) = found.caller.0.split_once('/').unwrap_or_default();
-    let workload = snapshot.workload_named(namespace, name);
+    let workload = snapshot.workload_of(&found.caller.0);
     let pods = workload.map_or(1, |id| snapshot.workloads[id].pods.len().max(1));
     let each = found.places as f64 * times / pods as f64;
     (each.ceil() as u32).max(1)
@@ -67,19 +67,10 @@ pub(super) fn set_timeout(snapshot: &mut Snapshot, cluster: &str, timeout: SimDu
         snapshot,
         |name| name == cluster,
         |forward| {
-            let before = forward.timeout.filter(|t| !t.is_zero());
+            let before = forward.patience();
             forward.timeout = Some(before.map_or(timeout, |t| t.min(timeout)));
         },
     );
-}
-
-fn set_limit(snapshot: &mut Snapshot, cluster: &str, limit: u32) {
-    for id in snapshot.clusters.ids() {
-        let own = &mut snapshot.clusters[id];
-        if *own.name == *cluster {
-            own.breakers.max_requests = own.breakers.max_requests.min(limit);
-        }
-    }
 }
 
 #[cfg(test)]
