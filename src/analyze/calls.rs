@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Input;
 use crate::config::scenario::{
-    CallSpec, HeaderValue, Load, LoadSource, MixEntry, Model, OnError, StepSpec, WorkloadModel,
+    AppRetries, CallSpec, HeaderValue, Load, LoadSource, MixEntry, Model, OnError, WorkloadModel,
 };
 use crate::data_plane::mutate::upstream_request;
 use crate::data_plane::{NoTrail, envoy_headers};
@@ -131,8 +131,7 @@ impl<'a> Builder<'a> {
     fn load(&mut self, load: &'a Load) -> Vec<Asked<'a>> {
         let from = match &load.from {
             LoadSource::Workload { name, .. } => {
-                let (namespace, short) = name.split_once('/').unwrap_or(("", name));
-                let Some(id) = self.snapshot.workload_named(namespace, short) else {
+                let Some(id) = self.snapshot.workload_of(name) else {
                     return Vec::new();
                 };
                 Some(id)
@@ -156,10 +155,7 @@ impl<'a> Builder<'a> {
             asked.push(Asked {
                 request: self.request(from, &class),
                 timeout: load.timeout,
-                tries: load
-                    .retries
-                    .as_ref()
-                    .map_or(1, |r| r.attempts.saturating_add(1)),
+                tries: tries(load.retries.as_ref()),
                 call: None,
                 origin: load.origin,
             });
@@ -186,8 +182,7 @@ impl<'a> Builder<'a> {
     fn unasked(&mut self) -> Vec<Asked<'a>> {
         let mut asked: Vec<(WorkloadId, Vec<Asked<'a>>)> = Vec::new();
         for name in self.model.workloads.keys() {
-            let (namespace, short) = name.split_once('/').unwrap_or(("", name));
-            if let Some(id) = self.snapshot.workload_named(namespace, short) {
+            if let Some(id) = self.snapshot.workload_of(name) {
                 asked.push((id, self.calls_of(id, &Headers::new())));
             }
         }
@@ -211,10 +206,7 @@ impl<'a> Builder<'a> {
         let behaviour = self.behaviour(workload);
         let mut asked = Vec::new();
         for step in &behaviour.calls {
-            let calls = match step {
-                StepSpec::Call(call) => std::slice::from_ref(call),
-                StepSpec::Parallel(calls) => calls.as_slice(),
-            };
+            let calls = step.calls();
             // Of a row of the same call the first stands for all.
             let again = |call: &&CallSpec| call.times.as_ref().is_some_and(|(_, at)| *at > 0);
             for call in calls.iter().filter(|call| !again(call)) {
@@ -231,10 +223,7 @@ impl<'a> Builder<'a> {
                 asked.push(Asked {
                     request: self.request(Some(workload), &class),
                     timeout: call.timeout,
-                    tries: call
-                        .retries
-                        .as_ref()
-                        .map_or(1, |r| r.attempts.saturating_add(1)),
+                    tries: tries(call.retries.as_ref()),
                     call: Some(call),
                     origin: call.origin,
                 });
@@ -342,6 +331,11 @@ impl<'a> Builder<'a> {
         };
         workloads.into_iter().map(server).collect()
     }
+}
+
+/// Tries of an application itself.
+fn tries(retries: Option<&AppRetries>) -> u32 {
+    retries.map_or(1, |r| r.attempts.saturating_add(1))
 }
 
 /// A value that a request may carry.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::build::Builder;
 use super::plan::{App, CallPlan, CallRow, PoolPlan, RareApp, RareCall, RepeatPlan};
-use crate::config::scenario::{AppRetries, CallTimes, QueueDiscipline, StepSpec, WorkloadModel};
+use crate::config::scenario::{AppRetries, CallTimes, QueueDiscipline, WorkloadModel};
 use crate::engine::Distribution;
 use crate::http::Headers;
 use crate::units::{Fraction, SimDuration};
@@ -32,10 +32,7 @@ impl Builder<'_> {
         let mut steps = Vec::new();
         let mut rare_calls = Vec::new();
         for step in &behaviour.calls {
-            let specs = match step {
-                StepSpec::Call(call) => std::slice::from_ref(call),
-                StepSpec::Parallel(calls) => calls.as_slice(),
-            };
+            let specs = step.calls();
             calls.extend(specs.iter().map(|c| CallPlan {
                 on_error: c.on_error,
                 timeout: c.timeout,

@@ -11,7 +11,7 @@ use super::build_load::set_header;
 use super::build_route::Routes;
 use super::plan::{ActionPlan, LoadPlan, RoutePlan, Target};
 use super::resolve::RequestClass;
-use crate::config::scenario::{LoadStyle, StepSpec};
+use crate::config::scenario::LoadStyle;
 use crate::engine::RateCurve;
 use crate::http::Headers;
 
@@ -48,10 +48,7 @@ impl Routes {
         let from = builder.apps[app as usize].name.clone();
         let mut plans = Vec::new();
         for step in &behaviour.calls {
-            let calls = match step {
-                StepSpec::Call(call) => std::slice::from_ref(call),
-                StepSpec::Parallel(calls) => calls.as_slice(),
-            };
+            let calls = step.calls();
             for call in calls {
                 let mut headers = Headers::new();
                 for name in &behaviour.propagate {

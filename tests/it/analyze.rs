@@ -11,14 +11,20 @@ use crate::shared::shared;
 /// Two versions of a service behind a gateway, as it should be. `=KEY=` marks what tests replace.
 const GOOD: &str = include_str!("analyze/good.yaml");
 
-/// Findings of a text: (code, line).
-fn found(text: &str) -> Vec<(String, u64)> {
+/// Findings of a text: JSON of each.
+pub(crate) fn findings(text: &str, more: &[&str]) -> Vec<Value> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("mesh.yaml");
     fs::write(&file, text).expect("written");
     let path = file.display().to_string();
-    let found = program::json(&["analyze", "-f", &path, "--fail-on", "never"]);
-    let all = found["findings"].as_array().expect("findings").iter();
+    let arguments = [&["analyze", "-f", &path, "--fail-on", "never"], more].concat();
+    let report = program::json(&arguments);
+    report["findings"].as_array().expect("findings").clone()
+}
+
+/// Findings of a text: (code, line).
+pub(crate) fn found(text: &str) -> Vec<(String, u64)> {
+    let all = findings(text, &[]).into_iter();
     all.map(|f| {
         let code = f["code"].as_str().expect("a code").to_owned();
         (code, f["line"].as_u64().unwrap_or(0))

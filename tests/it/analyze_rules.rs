@@ -6,21 +6,11 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::analyze::findings as found;
 use crate::program;
 
 /// A chain of three services with everything written well: manifests, Model and Scenario.
 pub(crate) const CHAIN: &str = include_str!("analyze/chain.yaml");
-
-/// Findings of a folder's `mesh.yaml`: JSON of each.
-fn found(text: &str, more: &[&str]) -> Vec<Value> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("mesh.yaml");
-    fs::write(&file, text).expect("written");
-    let path = file.display().to_string();
-    let arguments = [&["analyze", "-f", &path, "--fail-on", "never"], more].concat();
-    let report = program::json(&arguments);
-    report["findings"].as_array().expect("findings").clone()
-}
 
 /// The chain with some texts in place of others.
 pub(crate) fn changed(changes: &[(&str, &str)]) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::program;
+use crate::tank::Tank;
 
 const OUTAGE: &str = "examples/14-zone-outage";
 const CLUSTER: &str = "outbound|8080||catalog.shop.svc.cluster.local";
@@ -256,10 +257,8 @@ kind: Scenario
 metadata: {name: t}
 spec: {duration: 5s, load: [{name: l, from: t/web, url: 'http://api:8080/', rate: 100/s, mix: [{weight: 1}, {weight: 1, method: PUT}]}]}
 ";
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("scenario.yaml");
-    std::fs::write(&file, mesh).expect("written");
-    let path = file.display().to_string();
+    let tank = Tank::of(&[("scenario.yaml", mesh)]);
+    let path = tank.path();
     let counts = ["api-0", "api-1"].map(|pod| {
         let stats = stats(&[pod, &path, "--at", "7s"]);
         let of = |name: &str| {
@@ -270,7 +269,7 @@ spec: {duration: 5s, load: [{name: l, from: t/web, url: 'http://api:8080/', rate
         };
         (of("rbac.allowed"), of("rbac.denied"))
     });
-    let run = program::json(&["run", &path]);
+    let run = tank.run(&[]);
     let reached: Vec<u64> = program::per_pod(&run, "t/api");
     for ((allowed, denied), reached) in counts.into_iter().zip(reached) {
         assert_eq!(allowed + denied, reached);

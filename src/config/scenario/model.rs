@@ -211,6 +211,16 @@ pub enum StepSpec {
     Parallel(Vec<CallSpec>),
 }
 
+impl StepSpec {
+    /// Its calls, in the order written.
+    pub fn calls(&self) -> &[CallSpec] {
+        match self {
+            Self::Call(call) => std::slice::from_ref(call),
+            Self::Parallel(calls) => calls,
+        }
+    }
+}
+
 /// One outgoing call.
 #[derive(Clone, Debug)]
 pub struct CallSpec {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::lengths::{Files, distribution};
 use super::model::{
-    AppError, Connections, ErrorKind, Model, NetworkModel, NetworkPair, StepSpec, WorkloadModel,
+    AppError, Connections, ErrorKind, Model, NetworkModel, NetworkPair, WorkloadModel,
 };
 use super::read_call::step;
 use super::read_load::headers;
@@ -199,11 +199,7 @@ fn workload(
         read.calls = steps
             .flat_map(|item| step(report, item, files, &read.pools))
             .collect();
-        let calls = read.calls.iter().map(|step| match step {
-            StepSpec::Call(_) => 1,
-            StepSpec::Parallel(calls) => calls.len(),
-        });
-        let calls: usize = calls.sum();
+        let calls: usize = read.calls.iter().map(|step| step.calls().len()).sum();
         if calls > CALLS_MAX {
             let what = format!("{calls} calls for one request are more than {CALLS_MAX}");
             report.error("TT-CALL", node, what, "lower `times`");
