@@ -136,6 +136,11 @@ fn candidates<'u>(record: &Record, finding: &Finding, usual: Usual<'u>) -> Vec<C
         ("TT-ROLLOUT-LOSS", [(workload, _)]) => pods::longer_ends(workload, usual),
         ("TT-NO-HEADROOM", [(workload, _)]) => pods::more_places(workload, usual),
         ("TT-CASCADE", _) => waiting::candidates(record, usual),
+        ("TT-WORKER-SKEW", [(client, cluster)]) if cluster.is_empty() => {
+            balance::more_connections(client, usual)
+        }
+        ("TT-WORKER-SKEW", [edge]) => balance::newer_connections(edge, usual),
+        ("TT-BREAKER-EXCEEDED", _) => balance::one_thread(usual).into_iter().collect(),
         ("TT-IMBALANCE", edges) => balance::candidates(edges.last(), usual),
         ("TT-BREAKER-NEVER", [edge]) => calls::lower_limits(record, edge, usual),
         ("TT-BREAKER-OPEN", [edge]) => calls::higher_limits(record, edge, usual),

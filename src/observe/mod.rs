@@ -13,6 +13,7 @@ pub mod proxy_view;
 pub mod record;
 pub mod recorder;
 pub mod tally;
+pub mod worker_counts;
 
 pub use app_stats::{AppStat, AppStats};
 pub use ejections::{EjectionLog, EjectionNote};
@@ -23,3 +24,4 @@ pub use proxy_stats::{ProxyStat, ProxyStats};
 pub use record::Record;
 pub use recorder::Recorder;
 pub use tally::Tally;
+pub use worker_counts::WorkerCounts;

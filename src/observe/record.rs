@@ -44,6 +44,8 @@ pub struct Record {
     pub proxies: Vec<ProxyRecord>,
     /// One per pod that could receive requests, in (workload, pod) order.
     pub endpoints: Vec<EndpointRecord>,
+    /// Worker threads, where a proxy has several.
+    pub workers: Vec<WorkersRecord>,
     /// Who called whom, in name order.
     pub edges: Vec<EdgeRecord>,
     /// One per workload that took part, in name order.
@@ -74,6 +76,13 @@ pub struct Record {
 }
 
 impl Record {
+    /// Worker threads of each of a workload's proxies.
+    pub fn workers_of(&self, workload: &str) -> usize {
+        let mut all = self.workers.iter().filter(|w| w.workload == workload);
+        let counts = all.find_map(|w| w.sent.first().map(Vec::len));
+        counts.unwrap_or(1)
+    }
+
     /// Requests that a workload's pods took at once when the run began; `None`: no limit, or it
     /// never had anything to do.
     pub fn places_of(&self, workload: &str) -> Option<u64> {
@@ -210,6 +219,28 @@ pub struct ClusterRecord {
     pub stats: BTreeMap<String, u64>,
     /// `upstream_rq_time`: whole requests including retries.
     pub latency: Histogram,
+    /// Most connections that one of the proxies had open at once, warm-up included.
+    pub most_connections: u32,
+}
+
+/// The worker threads of one proxy that has several: what each of them had to do, by replication.
+#[derive(Clone, Debug, Default)]
+pub struct WorkersRecord {
+    /// Its workload, `namespace/name`.
+    pub workload: String,
+    /// Pod.
+    pub pod: String,
+    /// Calls of the application, or of clients outside.
+    pub sent: Vec<Vec<u64>>,
+    /// Requests for the application.
+    pub served: Vec<Vec<u64>>,
+}
+
+impl WorkersRecord {
+    /// Requests of all workers in all replications.
+    pub fn total(&self) -> u64 {
+        self.sent.iter().chain(&self.served).flatten().sum()
+    }
 }
 
 /// One pod as a target.

@@ -7,6 +7,7 @@ use super::ejections::EjectionLog;
 use super::envoy_stats::ClusterStats;
 use super::proxy_stats::ProxyStats;
 use super::tally::Tally;
+use super::worker_counts::WorkerCounts;
 use crate::http::{Details, Flags};
 use crate::units::hash::Digest;
 use crate::units::{SimDuration, SimTime};
@@ -51,6 +52,8 @@ pub struct RowCounts {
 pub struct SlotCounts {
     /// Envoy's statistics.
     pub stats: ClusterStats,
+    /// Most connections that one proxy had open at once, warm-up included.
+    pub most_connections: u32,
 }
 
 /// One pod as a target.
@@ -148,6 +151,8 @@ pub struct Recorder {
     pub apps: Vec<AppCounts>,
     /// HTTP filters of proxies, by prefix.
     pub proxies: Vec<ProxyStats>,
+    /// Requests by worker, where proxies have several.
+    pub workers: WorkerCounts,
     /// Finished windows.
     pub windows: Vec<Window>,
     /// Who stopped using which host.
@@ -282,6 +287,7 @@ impl Recorder {
         self.proxies
             .iter_mut()
             .for_each(|proxy| *proxy = ProxyStats::default());
+        self.workers.clear();
     }
 
     /// Closes windows that lie before `now`.

@@ -8,10 +8,12 @@
 
 mod ejection;
 mod proxy;
+mod worker;
 
 pub use super::expectation::Expectation;
 pub use ejection::Ejection;
 pub use proxy::Proxy;
+pub use worker::Workers;
 
 use std::collections::BTreeMap;
 
@@ -62,6 +64,9 @@ pub struct RunReport {
     pub proxies: Vec<Proxy>,
     /// One per pod that could receive requests, in (workload, pod) order.
     pub endpoints: Vec<Endpoint>,
+    /// Worker threads of the proxies that have several, in (workload, pod) order; left out where none has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<Workers>,
     /// Who called whom, in name order.
     pub edges: Vec<Edge>,
     /// One per workload that took part, in name order.
@@ -180,6 +185,8 @@ pub struct Cluster {
     pub cluster: String,
     /// Envoy's stat name without its prefix (`upstream_rq_retry`, `outlier_detection.ejections_enforced_total`) → value.
     pub stats: BTreeMap<String, u64>,
+    /// Most connections that one of the proxies had open at once, warm-up included.
+    pub most_connections: u32,
     /// Whole requests including retries (`upstream_rq_time`), in milliseconds; null when none ended.
     pub latency_ms: Option<Latency>,
 }
@@ -374,6 +381,7 @@ impl From<&Record> for RunReport {
             clusters: record.clusters.iter().map(Cluster::from).collect(),
             proxies: record.proxies.iter().map(Proxy::from).collect(),
             endpoints: record.endpoints.iter().map(Endpoint::from).collect(),
+            workers: record.workers.iter().map(Workers::from).collect(),
             edges: record.edges.iter().map(Edge::from).collect(),
             workloads: record.workloads.iter().map(Workload::from).collect(),
             series: series(record),
@@ -469,6 +477,7 @@ impl From<&ClusterRecord> for Cluster {
             workload: cluster.workload.clone(),
             cluster: cluster.cluster.clone(),
             stats: cluster.stats.clone(),
+            most_connections: cluster.most_connections,
             latency_ms: latency(&cluster.latency),
         }
     }

@@ -188,8 +188,11 @@ impl<'a> Builder<'a> {
     /// Worker threads of a workload's proxies. Istio's own default is the CPU limit, 2; one is
     /// simulated where nobody writes anything, and where every core (0) is meant.
     fn workers(&self, workload: WorkloadId) -> u32 {
-        let written = self.snapshot.workloads[workload].concurrency;
-        let known = self.model.proxy_concurrency.or(written);
+        let workload = &self.snapshot.workloads[workload];
+        if workload.proxy == ProxyKind::None {
+            return 1;
+        }
+        let known = self.model.proxy_concurrency.or(workload.concurrency);
         known.unwrap_or(1).clamp(1, WORKERS_MAX)
     }
 
@@ -285,6 +288,7 @@ impl<'a> Builder<'a> {
             warnings: self.warnings,
             expected_events: (expected_hops * 3.2).max(1_000.0),
             in_flight_max: IN_FLIGHT_MAX,
+            has_workers: self.pods.iter().any(|pod| pod.workers > 1),
             has_deadlines: (self.apps.iter())
                 .any(|app| app.rare.as_ref().is_some_and(|rare| rare.propagates)),
             loads,

@@ -118,7 +118,9 @@ impl<T: Trail> World<'_, T> {
             .open(now, pool_id, pool, &cluster.pool, cluster.http2);
         edge.breakers.connections += 1;
         edge.had_connection = true;
-        let stats = &mut self.record.slots[edge.slot as usize].stats;
+        let counts = &mut self.record.slots[edge.slot as usize];
+        counts.most_connections = counts.most_connections.max(edge.breakers.connections);
+        let stats = &mut counts.stats;
         stats.inc(Stat::CxTotal);
         match (cluster.tcp, cluster.http2) {
             (true, _) => {}

@@ -153,11 +153,9 @@ impl<T: Trail> World<'_, T> {
     pub(super) fn pass_server_filters(&mut self, now: SimTime, id: u32, steps: u32) -> Option<u16> {
         let plan = self.plan;
         let attempt = &self.attempts[id as usize];
-        let workers = plan.pods[attempt.pod as usize].workers;
         let passing = Passing {
             pod: attempt.pod,
-            // A connection of the client's worker ends at any worker of the server.
-            worker: (attempt.connection ^ attempt.edge) % workers,
+            worker: self.worker_of_server(id),
             key: attempt.key,
         };
         let mut entered = Vec::new();

@@ -56,6 +56,7 @@ mod trace;
 mod upstream;
 mod versions;
 mod work;
+mod worker;
 mod world;
 pub use build::prepare;
 pub use outcome::{Outcome, record};

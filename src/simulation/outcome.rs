@@ -4,6 +4,7 @@ mod tables;
 
 use self::tables::{add_statuses, add_text, clusters, edges, endpoints, proxies, workloads};
 use super::plan::{ActionPlan, NIL, Plan};
+use super::worker;
 use super::world::World;
 use crate::data_plane::Trail;
 use crate::http::grpc;
@@ -168,6 +169,13 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
         clusters: clusters(plan, outcomes),
         proxies: proxies(plan, outcomes),
         endpoints: endpoints(plan, outcomes),
+        workers: worker::records(
+            plan,
+            &outcomes
+                .iter()
+                .map(|o| &o.record.workers)
+                .collect::<Vec<_>>(),
+        ),
         edges: edges(plan, outcomes),
         workloads: workloads(plan, outcomes),
         series: first.map(series).unwrap_or_default(),

@@ -51,6 +51,8 @@ pub struct Plan {
     pub in_flight_max: usize,
     /// Some application heeds the deadlines of its requests.
     pub(crate) has_deadlines: bool,
+    /// Some proxy has several worker threads.
+    pub(crate) has_workers: bool,
     pub(crate) loads: Vec<LoadPlan>,
     pub(crate) apps: Vec<App>,
     pub(crate) pods: Vec<PodPlan>,
@@ -573,10 +575,12 @@ impl Plan {
         self.inbounds.iter().flat_map(of).collect()
     }
 
-    /// Something happens that most runs lack: events, deadlines, unusual calls or queues.
+    /// Something happens that most runs lack: events, deadlines, several workers, unusual calls
+    /// or queues.
     pub(super) fn is_lively(&self) -> bool {
         let rare = |app: &App| app.rare.is_some() || !app.rare_calls.is_empty();
-        self.timeline.is_some() || self.has_deadlines || self.apps.iter().any(rare)
+        let of_plan = self.timeline.is_some() || self.has_deadlines || self.has_workers;
+        of_plan || self.apps.iter().any(rare)
     }
 
     /// Number of pods that take part.

@@ -28,10 +28,10 @@ impl<T: Trail> World<'_, T> {
         worker: Option<u32>,
     ) -> u32 {
         let workers = self.plan.pods[pod as usize].workers;
-        let worker = match worker {
-            Some(worker) => worker,
-            None if workers == 1 => 0,
-            None => Self::draws(key, self.keys.worker).below(u64::from(workers)) as u32,
+        let worker = if workers == 1 {
+            0
+        } else {
+            self.worker_of_call(pod, key, worker)
         };
         let id = self.call_slot();
         let call = &mut self.calls[id as usize];

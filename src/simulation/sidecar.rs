@@ -57,6 +57,9 @@ impl<T: Trail> World<'_, T> {
         if self.is_dynamic() && self.is_unreachable(now, id, queue) {
             return;
         }
+        if T::LIVELY && plan.has_workers {
+            self.count_served(id);
+        }
         let attempt = &mut self.attempts[id as usize];
         match plan.targets[attempt.target as usize].inbound {
             Inbound::Direct => {}

@@ -165,6 +165,7 @@ impl<'p, T: Trail> World<'p, T> {
         if seed.replication_number() == 0 {
             world.begin_courses();
         }
+        world.record.workers = plan.worker_counts();
         world.record.proxies = vec![ProxyStats::default(); plan.filters.scopes.len()];
         if !world.counting {
             queue.push(counting_from, Event::new(Kind::WarmUpOver, 0));
@@ -210,7 +211,7 @@ impl<'p, T: Trail> World<'p, T> {
                         let share = super::arrival::share(user, *connections, limit);
                         let pod = load.pods[user as usize % load.pods.len()];
                         let workers = plan.pods[pod as usize].workers;
-                        let worker = (user / load.pods.len() as u32) % workers;
+                        let worker = super::worker::of_user(self.seed, &load.name, user, workers);
                         let id = self.users.len() as u32;
                         self.users.push(User {
                             load: index as u32,

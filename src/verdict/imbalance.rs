@@ -14,6 +14,8 @@ use crate::xds::{Cluster, LbPolicy};
 const FACTOR: f64 = 1.5;
 /// Standard deviations that chance is granted.
 const SIGMAS: f64 = 6.0;
+/// Turns for each pod below which a round of a worker thread makes nothing even.
+const TURNS: f64 = 4.0;
 /// Times the mean of its own place above which it is not the place that decides.
 const SAME: f64 = 1.25;
 
@@ -34,10 +36,17 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let busiest = most.requests as f64;
         let chance = mean + SIGMAS * mean.sqrt();
-        if total == 0 || pods.len() < 2 || busiest < FACTOR * mean || busiest < chance {
+        if total == 0 || pods.len() < 2 || busiest < FACTOR * mean {
             continue;
         }
-        let stage = Stage::of(context, workload, &pods, most);
+        let stage = if busiest < chance {
+            Stage::workers(context, workload, pods.len())
+        } else {
+            Some(Stage::of(context, workload, &pods, most))
+        };
+        let Some(stage) = stage else {
+            continue;
+        };
         let share = busiest / total as f64;
         let half = 1.96 * (share * (1.0 - share) / total as f64).sqrt();
         let mut chain = vec![
@@ -96,6 +105,31 @@ impl Stage {
             edge: main.map(|e| (proxy_of(&e.from).to_owned(), e.cluster.clone())),
             ..Self::named(context, workload, pods, most)
         }
+    }
+
+    /// Round robin promises more than chance, but each worker thread goes round by itself.
+    fn workers(context: &Context<'_>, workload: &str, pods: usize) -> Option<Self> {
+        let edges = context.record.edges.iter().filter(|e| e.to == workload);
+        let main = edges.max_by_key(|e| e.requests)?;
+        let client = proxy_of(&main.from);
+        let cluster = context.cluster(client, &main.cluster)?;
+        let threads = context.record.workers_of(client);
+        let proxies = context.pods_of(client);
+        let rounds = threads * proxies * context.record.replications.max(1) as usize;
+        let turns = main.attempts as f64 / rounds.max(1) as f64;
+        if cluster.lb != LbPolicy::RoundRobin || threads < 2 || turns >= TURNS * pods as f64 {
+            return None;
+        }
+        let policy = context.place(cluster.policy_origin);
+        Some(Self {
+            words: "every worker thread goes round by itself and begins where it likes",
+            evidence: vec![format!(
+                "{proxies} × {threads} threads of {client} have {turns:.1} turns each for {pods} pods: so few are no more even than chance"
+            )],
+            cause: policy.map(|place| format!("`loadBalancer` in {place}")),
+            help: "more requests make it even; `concurrency: 1` of the clients leaves one round per proxy; LEAST_REQUEST looks at what all threads of a proxy have on their way",
+            edge: Some((client.to_owned(), main.cluster.clone())),
+        })
     }
 
     fn named(

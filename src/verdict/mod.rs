@@ -8,6 +8,7 @@ mod breaker;
 mod cascade;
 mod cold;
 mod collapse;
+mod connections;
 mod course;
 mod ejection;
 mod failover;
@@ -21,6 +22,7 @@ mod retry_layers;
 mod retry_storm;
 mod rollout;
 mod timeouts;
+mod workers;
 
 use crate::observe::record::{Finding, Record, proxy_of};
 use crate::units::{Origin, SimDuration};
@@ -35,6 +37,7 @@ pub use recovery::recovered_after;
 
 /// Every code that a finding may have.
 pub const CODES: &[&str] = &[
+    "TT-BREAKER-EXCEEDED",
     "TT-BREAKER-NEVER",
     "TT-BREAKER-OPEN",
     "TT-CASCADE",
@@ -55,6 +58,7 @@ pub const CODES: &[&str] = &[
     "TT-ROLLOUT-LOSS",
     "TT-SLOW-RECOVERY",
     "TT-TIMEOUTS-INVERTED",
+    "TT-WORKER-SKEW",
 ];
 
 /// Everything that is to be said about a run, the gravest first; of equals in the order of codes.
@@ -71,9 +75,11 @@ pub fn judge(record: &Record, snapshot: &Snapshot) -> Vec<Finding> {
     retry_storm::judge(&context, &mut findings);
     cascade::judge(&context, &mut findings);
     breaker::judge(&context, &mut findings);
+    connections::judge(&context, &mut findings);
     ejection::judge(&context, &mut findings);
     headroom::judge(&context, &mut findings);
     imbalance::judge(&context, &mut findings);
+    workers::judge(&context, &mut findings);
     timeouts::judge(&context, &mut findings);
     retry_layers::judge(&context, &mut findings);
     rollout::judge(&context, &mut findings);
@@ -95,6 +101,11 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Counted time of one replication.
+    fn counted_seconds(&self) -> f64 {
+        self.record.duration.as_secs_f64() - self.record.warm_up.as_secs_f64()
+    }
+
     /// `file:line` of the policy of a workload's cluster; `None` where nobody wrote one.
     fn policy_of(&self, workload: &str, cluster: &str) -> Option<String> {
         self.place(self.cluster(workload, cluster)?.policy_origin)

@@ -81,4 +81,5 @@ mod theory_support;
 mod theory_tandem3;
 mod trouble;
 mod verdicts;
+mod workers;
 mod zone_aware;

@@ -2,18 +2,18 @@
 
 use super::calls::{change_cluster, cluster_of};
 use super::{Candidate, Edge, Usual, towards};
+use crate::config::scenario::{Load, LoadSource, LoadStyle};
 use crate::xds::LbPolicy;
 use crate::xds::endpoint::LocalityKind;
 
+/// Requests of a connection that are tried before it is made anew.
+const RENEWED: [u32; 3] = [1000, 100, 10];
+/// Times as many connections that are tried.
+const MORE: [u32; 2] = [4, 16];
+
 /// One worker thread, where each of several balances for itself; another policy; places alike.
 pub(super) fn candidates<'c>(edge: Option<&Edge>, usual: Usual<'_>) -> Vec<Candidate<'c>> {
-    let mut all = Vec::new();
-    if workers(usual) > 1 {
-        let what = "`concurrency: 1` of every proxy (each worker thread balances for itself)";
-        all.push(Candidate::new(what.to_owned(), |trial| {
-            trial.model.proxy_concurrency = Some(1);
-        }));
-    }
+    let mut all: Vec<Candidate<'c>> = one_thread(usual).into_iter().collect();
     let cluster = edge.and_then(|edge| cluster_of(edge, usual.snapshot));
     let (Some(edge), Some(cluster)) = (edge.cloned(), cluster) else {
         return all;
@@ -42,6 +42,77 @@ pub(super) fn candidates<'c>(edge: Option<&Edge>, usual: Usual<'_>) -> Vec<Candi
         }));
     }
     all
+}
+
+/// One worker thread in every proxy, where some have several.
+pub(super) fn one_thread<'c>(usual: Usual<'_>) -> Option<Candidate<'c>> {
+    let what = "`concurrency: 1` of every proxy (each worker thread balances for itself, with connections of its own)";
+    (workers(usual) > 1).then(|| {
+        Candidate::new(what.to_owned(), |trial| {
+            trial.model.proxy_concurrency = Some(1);
+        })
+    })
+}
+
+/// Connections that are made anew after so many requests, and then fall to any thread.
+pub(super) fn newer_connections<'c>(edge: &Edge, usual: Usual<'_>) -> Vec<Candidate<'c>> {
+    let Some(cluster) = cluster_of(edge, usual.snapshot) else {
+        return Vec::new();
+    };
+    let usual = match cluster.pool.max_requests_per_connection {
+        0 => u32::MAX,
+        written => written,
+    };
+    let fewer = RENEWED.into_iter().filter(|count| *count < usual);
+    let one = |count: u32| {
+        let what = format!("`maxRequestsPerConnection: {count}` {}", towards(edge));
+        let edge = edge.clone();
+        Candidate::of_tables(what, move |tables| {
+            change_cluster(tables, &edge, |cluster| {
+                cluster.pool.max_requests_per_connection = count;
+            });
+        })
+    };
+    fewer.map(one).collect()
+}
+
+/// The same load over more connections, where its rate does not depend on their number.
+pub(super) fn more_connections<'c>(client: &str, usual: Usual<'_>) -> Vec<Candidate<'c>> {
+    let own = |load: &&Load| match &load.from {
+        LoadSource::Workload { name, .. } => **name == *client,
+        LoadSource::Outside { via, .. } => via.as_ref().is_none_or(|via| **via == *client),
+    };
+    let Some((load, connections)) = usual.scenario.load.iter().filter(own).find_map(paced_by)
+    else {
+        return Vec::new();
+    };
+    let one = |times: u32| {
+        let count = connections.saturating_mul(times);
+        let (what, name) = (
+            format!("`connections: {count}` of load {}", load.name),
+            load.name.clone(),
+        );
+        Candidate::new(what, move |trial| {
+            let mut loads = trial.scenario.load.iter_mut();
+            let load = loads.find(|load| load.name == name).map(|l| &mut l.style);
+            if let Some(LoadStyle::Closed { connections, .. }) = load {
+                *connections = count;
+            }
+        })
+    };
+    MORE.map(one).into_iter().collect()
+}
+
+/// A closed loop whose rate is set, and its connections.
+fn paced_by(load: &Load) -> Option<(&Load, u32)> {
+    match load.style {
+        LoadStyle::Closed {
+            connections,
+            qps: Some(_),
+            ..
+        } => Some((load, connections)),
+        _ => None,
+    }
 }
 
 /// Most worker threads of any proxy, as far as somebody says.

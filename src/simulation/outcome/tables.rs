@@ -10,7 +10,7 @@ use crate::observe::record::{
     ClusterRecord, EdgeRecord, EndpointRecord, ProxyRecord, WorkloadRecord,
 };
 use crate::observe::recorder::AppCounts;
-use crate::observe::{Histogram, Tally};
+use crate::observe::{ClusterStats, Histogram, Tally};
 
 pub(super) fn add_text<K: Copy + Ord + std::fmt::Display>(
     into: &mut BTreeMap<String, u64>,
@@ -28,39 +28,42 @@ pub(super) fn add_statuses(into: &mut BTreeMap<String, u64>, counts: &Tally<u16>
 }
 
 pub(super) fn clusters(plan: &Plan, outcomes: &[Outcome]) -> Vec<ClusterRecord> {
-    let mut all: BTreeMap<(String, String), (crate::observe::ClusterStats, Histogram)> =
-        BTreeMap::new();
-    for (index, slot) in plan.slots.iter().enumerate() {
-        if slot.synthetic {
-            continue;
-        }
-        let entry = all
-            .entry((slot.workload.clone(), slot.cluster.clone()))
-            .or_default();
+    let mut all: BTreeMap<(&str, &str), Counted> = BTreeMap::new();
+    for (index, slot) in plan.slots.iter().enumerate().filter(|(_, s)| !s.synthetic) {
+        let entry = all.entry((&slot.workload, &slot.cluster)).or_default();
         for outcome in outcomes {
-            entry.0.merge(&outcome.record.slots[index].stats);
+            let counts = &outcome.record.slots[index];
+            entry.stats.merge(&counts.stats);
+            entry.most_connections = entry.most_connections.max(counts.most_connections);
         }
     }
     for (row, slot) in slots_of_rows(plan).into_iter().enumerate() {
         let Some(slot) = plan.slots.get(slot as usize).filter(|s| !s.synthetic) else {
             continue;
         };
-        let entry = all
-            .entry((slot.workload.clone(), slot.cluster.clone()))
-            .or_default();
+        let entry = all.entry((&slot.workload, &slot.cluster)).or_default();
         for outcome in outcomes {
-            entry.1.merge(&outcome.record.rows[row].latency);
+            entry.latency.merge(&outcome.record.rows[row].latency);
         }
     }
     all.into_iter()
-        .filter(|(_, (stats, _))| !stats.is_empty())
-        .map(|((workload, cluster), (stats, latency))| ClusterRecord {
-            workload,
-            cluster,
-            stats: stats.named(),
-            latency,
+        .filter(|(_, counted)| !counted.stats.is_empty())
+        .map(|((workload, cluster), counted)| ClusterRecord {
+            workload: workload.to_owned(),
+            cluster: cluster.to_owned(),
+            stats: counted.stats.named(),
+            latency: counted.latency,
+            most_connections: counted.most_connections,
         })
         .collect()
+}
+
+/// One cluster of one client workload, over replications.
+#[derive(Default)]
+struct Counted {
+    stats: ClusterStats,
+    latency: Histogram,
+    most_connections: u32,
 }
 
 /// The slot whose calls each row counts; `NIL` for rows of what no cluster answers.
