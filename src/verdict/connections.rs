@@ -29,8 +29,15 @@ fn exceeded(context: &Context<'_>, counted: &ClusterRecord) -> Option<Finding> {
     let workers = context.record.workers_of(client);
     let proxies = context.pods_of(client);
     let mut chain = vec![format!(
-        "a pool without a connection may always open one, and every worker thread has a pool for every pod: {workers} × {pods} = {} in each proxy, whatever the limit",
-        workers * pods
+        "a pool without a connection may always open one, and {} in each proxy, whatever the limit",
+        if workers > 1 {
+            format!(
+                "every worker thread has a pool for every pod: {workers} × {pods} = {}",
+                workers * pods
+            )
+        } else {
+            format!("there is a pool for every pod: {pods}")
+        }
     )];
     if proxies > 1 {
         chain.push(format!(
@@ -47,7 +54,14 @@ fn exceeded(context: &Context<'_>, counted: &ClusterRecord) -> Option<Finding> {
         ),
         chain,
         cause: Some(format!("`maxConnections` in {place}")),
-        help: "`concurrency: 1` for the clients leaves one pool per pod; below one connection per pod no such limit goes: to protect what lies behind, limit requests (`http2MaxRequests`, `http1MaxPendingRequests`), or the connections at the server itself".to_owned(),
+        help: format!(
+            "limits on requests (`http2MaxRequests`, `http1MaxPendingRequests`), or one on connections at the server itself, where that is to be protected: this one never goes below a connection per pod{}",
+            if workers > 1 {
+                ", and `concurrency: 1` of the clients brings it down to that"
+            } else {
+                ""
+            }
+        ),
         edges: vec![(client.clone(), counted.cluster.clone())],
         counterfactual: None,
     })

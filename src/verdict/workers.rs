@@ -32,7 +32,7 @@ struct Uneven<'r> {
     factor: f64,
     /// Which replication it is, and in how many it is uneven.
     replication: usize,
-    uneven: usize,
+    times: usize,
 }
 
 pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
@@ -72,7 +72,7 @@ fn of_workload(
             "{} of {} pods of {workload} are that uneven, the worst of them in {} of {} replications",
             uneven.len(),
             proxies.len(),
-            worst.uneven,
+            worst.times,
             of(worst.record, side).len()
         ),
     ];
@@ -145,7 +145,7 @@ fn most_uneven(record: &WorkersRecord, side: Side) -> Option<Uneven<'_>> {
         counts: worst.1,
         factor: worst.2,
         replication: worst.0,
-        uneven: uneven.len(),
+        times: uneven.len(),
     })
 }
 
