@@ -43,6 +43,8 @@ fn scenario_and_model_are_set_as_well() {
         "run",
         FOLDER,
         "--set",
+        "Scenario:spec.expect=null",
+        "--set",
         "Scenario:duration=5s",
         "--set",
         "Scenario:load[fortio].connections=null",

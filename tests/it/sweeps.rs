@@ -67,6 +67,9 @@ fn a_row_per_point_and_replication_with_named_columns() {
         "1",
         "--set",
         one,
+        // What the example expects takes it longer.
+        "--set",
+        "Scenario:spec.expect=null",
     ]);
     assert_eq!(run["digest"].as_str(), Some(&rows[3][at("digest")]));
 }
