@@ -316,16 +316,43 @@ fn only_scenarios_whose_files_changed_are_run() {
     assert!(ends(dir, &["test", "--no-snapshot", "--changed-only=HEAD~1"], 0).contains("PASS"));
 }
 
+/// Folders of `examples/` that have a scenario, and the text of it.
+fn examples() -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = fs::read_dir(root().join("examples"))
+        .expect("the folder is there")
+        .filter_map(|entry| {
+            let folder = entry.expect("it is readable").path();
+            let scenario = fs::read_to_string(folder.join("scenario.yaml")).ok()?;
+            let name = folder.file_name()?.to_string_lossy().into_owned();
+            Some((name, scenario))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// One without a snapshot fails: `--ci` records none.
 #[test]
 fn our_own_examples_keep_their_snapshots() {
-    for example in [
-        "03-traffic-splitting",
-        "04-header-routing",
-        "05-path-routing",
-        "16-canary-slow",
-    ] {
-        let out = text(&["test", &format!("examples/{example}"), "--ci"]);
-        assert!(out.contains("snapshot\n"), "{out}");
+    let out = text(&["test", "examples", "--ci"]);
+    let lines: Vec<&str> = out.lines().filter(|l| l.contains("examples/")).collect();
+    let examples = examples();
+    assert!(examples.len() >= 38, "{}", examples.len());
+    assert_eq!(lines.len(), examples.len(), "{out}");
+    for (line, (name, _)) in lines.iter().zip(&examples) {
+        let begins = format!("PASS  examples/{name}: ");
+        assert!(
+            line.starts_with(&begins) && line.ends_with(", snapshot"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn every_example_says_what_it_expects() {
+    for (name, scenario) in examples() {
+        let says = |key: &str| scenario.lines().any(|line| line.trim_end() == key);
+        assert!(says("  expect:") || says("  routes:"), "{name}");
     }
 }
 
