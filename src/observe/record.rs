@@ -59,6 +59,8 @@ pub struct Record {
     pub courses: Vec<WorkloadCourse>,
     /// What the run means, the gravest first; filled in by whoever judges it.
     pub findings: Vec<Finding>,
+    /// Pods that became endpoints during the run (replication 0), in the order of time.
+    pub joined: Vec<JoinRecord>,
     /// What happened to the mesh (replication 0), in the order of time.
     pub happenings: Vec<Happening>,
     /// Who stopped using which host (replication 0), in the order of time; the first thousand.
@@ -368,6 +370,50 @@ pub struct WorkloadWindow {
     pub answered: u64,
     /// Of those, with 5xx or without an answer.
     pub errors: u64,
+}
+
+/// A pod that became an endpoint during the run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JoinRecord {
+    /// Its workload, `namespace/name`.
+    pub workload: String,
+    /// Pod name.
+    pub pod: String,
+    /// When the last proxy heard of it.
+    pub at: SimTime,
+    /// What came after that, up to 40 seconds or until it left; none of the twenty-first pod and later ones.
+    pub windows: Vec<JoinWindow>,
+}
+
+/// What a pod that joined got and did in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct JoinWindow {
+    /// Beginning, after the pod joined.
+    pub from: SimDuration,
+    /// End, after the pod joined.
+    pub until: SimDuration,
+    /// Requests that reached it.
+    pub requests: u64,
+    /// Requests that reached its workload's pods, it among them.
+    pub of: u64,
+    /// Endpoints of its workload, on average.
+    pub endpoints: f64,
+    /// 99th percentile of the time from arrival at the pod to its answer; `None`: it answered none.
+    pub p99: Option<SimDuration>,
+    /// The same of the workload's other pods.
+    pub others_p99: Option<SimDuration>,
+}
+
+impl JoinWindow {
+    /// Its share of its workload's requests; `None` where there were none.
+    pub fn share(&self) -> Option<f64> {
+        (self.of > 0).then(|| self.requests as f64 / self.of as f64)
+    }
+
+    /// The share of each pod if all had the same.
+    pub fn even_share(&self) -> f64 {
+        1.0 / self.endpoints.max(1.0)
+    }
 }
 
 /// Something that happened to the mesh.

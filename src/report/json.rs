@@ -7,11 +7,13 @@
 //! changes its name or meaning.
 
 mod ejection;
+mod joined;
 mod proxy;
 mod worker;
 
 pub use super::expectation::Expectation;
 pub use ejection::Ejection;
+pub use joined::{Joined, JoinedWindow};
 pub use proxy::Proxy;
 pub use worker::Workers;
 
@@ -79,6 +81,9 @@ pub struct RunReport {
     /// What happened to the mesh (replication 0), in the order of time; left out where nothing did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub happenings: Vec<Happening>,
+    /// Pods that became endpoints during the run (replication 0), in the order of time; left out where none did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<Joined>,
     /// Who stopped using which host (replication 0, the first thousand), in the order of time; left out where nobody did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ejections: Vec<Ejection>,
@@ -392,6 +397,7 @@ impl From<&Record> for RunReport {
                     what: h.what.clone(),
                 })
                 .collect(),
+            joined: record.joined.iter().map(Joined::from).collect(),
             ejections: record.ejections.iter().map(Ejection::from).collect(),
             expectations: record.expectations.iter().map(Expectation::from).collect(),
             assumed: record.assumed.clone(),

@@ -8,6 +8,7 @@ mod clients;
 mod course;
 mod ejections;
 mod findings;
+mod joined;
 mod mesh;
 
 use anstyle::{AnsiColor, Style};
@@ -35,6 +36,7 @@ pub fn render(record: &Record) -> String {
     }
     findings::block(&mut out, record);
     course::block(&mut out, record);
+    joined::block(&mut out, record);
     ejections::block(&mut out, record);
     mesh::edges(&mut out, record);
     mesh::clusters(&mut out, record);

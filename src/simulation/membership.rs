@@ -26,9 +26,14 @@ impl<T: Trail> World<'_, T> {
         listed: bool,
         queue: &mut Queue<Event>,
     ) {
-        if std::mem::replace(&mut self.dynamics.listed[pod as usize], listed) == listed {
+        if self.dynamics.listed[pod as usize] == listed {
             return;
         }
+        self.count_endpoints(now, self.plan.pods[pod as usize].app);
+        if !listed {
+            self.joined_pod_left(now, pod);
+        }
+        self.dynamics.listed[pod as usize] = listed;
         self.tell_istiod(now, queue);
         self.advance_rolling(now, pod, queue);
     }
@@ -119,16 +124,24 @@ impl<T: Trail> World<'_, T> {
             &self.dynamics.epochs[epoch as usize - 1],
             &self.dynamics.epochs[epoch as usize],
         );
-        let names = |wanted: bool| {
-            let all = old.iter().zip(new.iter()).zip(&self.plan.pods);
-            let changed = all.filter(|((old, new), _)| old != new && **new == wanted);
-            let names: Vec<&str> = changed.map(|(_, pod)| pod.name.as_str()).collect();
+        let changed = |wanted: bool| -> Vec<u32> {
+            let all = (0..).zip(old.iter().zip(new.iter()));
+            let changed = all.filter(|(_, (old, new))| old != new && **new == wanted);
+            changed.map(|(pod, _)| pod).collect()
+        };
+        let names = |pods: &[u32]| {
+            let names = pods.iter().map(|pod| &*self.plan.pods[*pod as usize].name);
+            let names: Vec<&str> = names.collect();
             match names.len() {
                 0..=4 => names.join(", "),
                 n => format!("{} and {} more", names[..3].join(", "), n - 3),
             }
         };
-        let (joined, left) = (names(true), names(false));
+        let fresh = changed(true);
+        let (joined, left) = (names(&fresh), names(&changed(false)));
+        for pod in fresh {
+            self.pod_joined(now, pod);
+        }
         let versions = &self.dynamics.versions;
         if versions[epoch as usize - 1] != versions[epoch as usize] {
             let sentence = "every proxy has the new configuration".to_owned();

@@ -30,6 +30,7 @@ mod gauges;
 mod health;
 mod hedging;
 mod inbound_retry;
+mod joined;
 mod lifecycle;
 mod membership;
 mod occupancy;

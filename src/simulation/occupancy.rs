@@ -61,8 +61,18 @@ impl<T: Trail> World<'_, T> {
         };
     }
 
+    /// What ends at `now`, whose events before have all been handled.
+    pub(super) fn close_windows(&mut self, now: SimTime) {
+        if self.joins.next == Some(now) {
+            self.next_join_windows(now);
+        }
+        if self.occupancy.next == Some(now) {
+            self.close_courses(now);
+        }
+    }
+
     /// A window is over at `now`; all that happened before has been handled.
-    pub(super) fn close_courses(&mut self, now: SimTime) {
+    fn close_courses(&mut self, now: SimTime) {
         let length = now.since(self.occupancy.begun).ns() as f64;
         let mut sums = self.sums(now);
         for (app, (sum, places)) in sums.drain(..).enumerate() {

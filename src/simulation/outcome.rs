@@ -9,8 +9,8 @@ use super::world::World;
 use crate::data_plane::Trail;
 use crate::http::grpc;
 use crate::observe::record::{
-    ClientRecord, EjectionRecord, Ended, Happening, HappeningKind, Headline, Record, RequestRecord,
-    Series, SeriesPoint, WorkloadCourse,
+    ClientRecord, EjectionRecord, Ended, Happening, HappeningKind, Headline, JoinRecord, Record,
+    RequestRecord, Series, SeriesPoint, WorkloadCourse,
 };
 use crate::observe::recorder::{Recorder, RootEnd};
 use crate::units::hash::Digest;
@@ -30,6 +30,7 @@ pub struct Outcome {
     served: Vec<u128>,
     told: Vec<(SimTime, HappeningKind, String)>,
     courses: Vec<WorkloadCourse>,
+    joined: Vec<JoinRecord>,
     counted: SimDuration,
     ended: Ended,
     ended_at: SimTime,
@@ -60,6 +61,7 @@ impl<T: Trail> World<'_, T> {
     /// Occupation of pods up to now; what is drained afterwards does not count.
     pub(super) fn close_accounts(&mut self, now: SimTime) {
         self.closed_at = now;
+        self.end_joins(now);
         self.occupancy.next = None;
         self.occupation = vec![(0, 0, 0); self.plan.apps.len()];
         for (pod, plan) in self.pods.iter_mut().zip(&self.plan.pods) {
@@ -105,6 +107,7 @@ impl Outcome {
             occupation: world.occupation,
             served: world.served,
             courses: world.occupancy.named(world.plan),
+            joined: world.joins.named(),
             told: world.dynamics.told,
             counted,
             ended,
@@ -185,6 +188,7 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
             Vec::new()
         },
         courses: first.map(|o| o.courses.clone()).unwrap_or_default(),
+        joined: first.map(|o| o.joined.clone()).unwrap_or_default(),
         happenings: first.map(happenings).unwrap_or_default(),
         ejections: first.map(|o| ejections(plan, o)).unwrap_or_default(),
         assumed: plan.assumed.clone(),

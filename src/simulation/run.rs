@@ -144,13 +144,14 @@ fn play<T: Trail>(
     control: &Control<'_>,
 ) -> Stop {
     loop {
-        // Windows of the courses end between two events, and end nothing else.
-        let window = world.occupancy.next.filter(|window| *window <= at);
+        // Windows end between two events, and end nothing else.
+        let ends = [world.occupancy.next, world.joins.next];
+        let window = ends.into_iter().flatten().min().filter(|end| *end <= at);
         let stop = run_until(world, queue, window.unwrap_or(at), &|_| {
             !control.interrupted.load(Ordering::Relaxed)
         });
         match window {
-            Some(window) if stop == Stop::TimeReached => world.close_courses(window),
+            Some(window) if stop == Stop::TimeReached => world.close_windows(window),
             _ => return stop,
         }
     }

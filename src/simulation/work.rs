@@ -277,13 +277,17 @@ impl<T: Trail> World<'_, T> {
         let attempt = &mut self.attempts[id as usize];
         attempt.serving = false;
         let pod_id = attempt.pod as usize;
+        let latency = now.since(attempt.arrived);
         let counts = &mut self.record.apps[attempt.app as usize];
-        counts.latency.record(now.since(attempt.arrived));
+        counts.latency.record(latency);
         if attempt.status == 0 || attempt.status >= 500 {
             counts.errors += 1;
         }
         let app = attempt.app as usize;
         let plan = self.plan;
+        if self.is_dynamic() && self.joins.next.is_some() {
+            self.note_beside_joined(pod_id as u32, app as u32, latency);
+        }
         if T::LIVELY
             && let Some(rare) = &plan.apps[app].rare
         {

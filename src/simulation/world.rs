@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::event::{Event, Kind};
 use super::filters::FilterStates;
 use super::health::Checked;
+use super::joined::Joins;
 use super::occupancy::Occupancy;
 use super::plan::{NIL, Plan};
 use super::rare_pods::rare_pods;
@@ -80,6 +81,8 @@ pub(super) struct World<'p, T: Trail> {
     /// Per app: time its pods served, where pods come and go.
     pub(super) served: Vec<u128>,
     pub(super) occupancy: Occupancy,
+    /// Pods that joined, and what they got.
+    pub(super) joins: Joins,
 }
 
 /// A client loop takes a moment between an answer and its next request.
@@ -161,6 +164,7 @@ impl<'p, T: Trail> World<'p, T> {
             occupation: Vec::new(),
             served: Vec::new(),
             occupancy: Occupancy::default(),
+            joins: Joins::default(),
         };
         if seed.replication_number() == 0 {
             world.begin_courses();

@@ -4,6 +4,7 @@
 
 mod changes;
 mod ejections;
+mod joined;
 mod places;
 mod retries;
 
