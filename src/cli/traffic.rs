@@ -8,7 +8,9 @@ use super::doubt::doubt;
 use super::exit_code::{ExitCode, Failure};
 use super::output::{self, Console};
 use super::pipeline::{self, How, Inputs, Mesh};
-use crate::config::scenario::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, Scenario};
+use crate::config::scenario::{
+    ArrivalKind, HeaderValue, IN_FLIGHT, Load, LoadSource, LoadStyle, Scenario,
+};
 use crate::http::Url;
 use crate::observe::Record;
 use crate::observe::record::{Ended, Verdict};
@@ -227,6 +229,7 @@ fn one_load(
         warm_up: SimDuration::ZERO,
         seed: 1,
         replications: 1,
+        max_in_flight: IN_FLIGHT,
         load: vec![load],
         events: Vec::new(),
         expect: Vec::new(),

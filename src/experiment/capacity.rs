@@ -4,7 +4,7 @@ use super::bracket::{Bracket, Stand};
 use super::replicas::Replicas;
 use super::sidecars::Sidecars;
 use crate::observe::Record;
-use crate::observe::record::{ExpectationRecord, Verdict, WorkloadRecord, failed};
+use crate::observe::record::{Ended, ExpectationRecord, Verdict, WorkloadRecord, failed};
 
 /// One load that was tried.
 #[derive(Clone, Debug)]
@@ -104,14 +104,15 @@ impl Point {
     }
 }
 
-/// One broken expectation breaks a point; an undecided one leaves it open.
+/// One broken expectation breaks a point, as more work in flight than a run may hold does; an
+/// undecided one leaves it open.
 pub fn stand(record: &Record) -> Stand {
     let any = |verdict| record.expectations.iter().any(|e| e.verdict == verdict);
     if record.clients.iter().all(|c| c.requests == 0) {
         // Nothing was asked, so nothing was answered.
         return Stand::Unclear;
     }
-    if any(Verdict::Fail) {
+    if any(Verdict::Fail) || record.ended == Ended::TooMuchInFlight {
         Stand::Breaks
     } else if any(Verdict::Undecided) {
         Stand::Unclear

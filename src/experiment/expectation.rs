@@ -10,7 +10,7 @@ use crate::config::scenario::{
     Assertion, Expectation, Figure, FigureKind, Relation, Statistic, Unit,
 };
 use crate::observe::record::{
-    ClientRecord, EdgeRecord, ExpectationRecord, Quantity, Record, SeriesPoint, Verdict,
+    ClientRecord, EdgeRecord, Ended, ExpectationRecord, Quantity, Record, SeriesPoint, Verdict,
     WorkloadRecord,
 };
 use crate::observe::{Histogram, Interval};
@@ -125,6 +125,21 @@ pub fn settle_findings(expectations: &[Expectation], record: &mut Record) {
             }
             (None, Verdict::Fail) => {}
             (None, _) => judged.verdict = Verdict::Pass,
+        }
+    }
+    if record.ended == Ended::TooMuchInFlight {
+        doubt(expectations, &mut record.expectations);
+    }
+}
+
+/// What holds up to the moment when a run was ended may not hold for what was still under way.
+fn doubt(expectations: &[Expectation], judged: &mut [ExpectationRecord]) {
+    for (expectation, judged) in expectations.iter().zip(judged) {
+        let is_there = matches!(expectation.assertion, Assertion::Finding(_));
+        if !is_there && judged.verdict == Verdict::Pass {
+            judged.verdict = Verdict::Undecided;
+            let why = "the run ended early, with more in flight than it may hold";
+            judged.why = Some(why.to_owned());
         }
     }
 }

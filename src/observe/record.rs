@@ -30,6 +30,8 @@ pub struct Record {
     pub ended_at: SimTime,
     /// Why it ended.
     pub ended: Ended,
+    /// Calls, or tries, that may be under way before a run is ended.
+    pub in_flight_max: u64,
     /// 64-bit digest over everything below, all replications.
     pub digest: u64,
     /// Hops (attempts that were sent to an endpoint), all replications, warm-up included.

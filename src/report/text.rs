@@ -77,7 +77,8 @@ fn head(out: &mut String, record: &Record) {
         Ended::Interrupted => "Interrupted: this is what was simulated so far.",
         Ended::TooMuchInFlight => {
             "Ended early: more work was in flight than one run may hold. The load is far above what \
-             the mesh can serve; lower the rate, add pods, or bound queues with `queue` in the Model."
+             the mesh can serve; lower the rate, add pods, bound queues with `queue` in the Model, or raise \
+             `maxInFlight` in the Scenario."
         }
     };
     let when = format!(

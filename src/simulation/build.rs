@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::build_events;
 use super::build_route::Routes;
-use super::plan::{App, IN_FLIGHT_MAX, LoadPlan, Plan, PodPlan, flat_targets};
+use super::plan::{App, LoadPlan, Plan, PodPlan, flat_targets};
 use super::resolve::Resolver;
 use super::run::FOREVER;
 use super::versions::Tables;
@@ -263,6 +263,7 @@ impl<'a> Builder<'a> {
         expected_hops: f64,
     ) -> Plan {
         self.note_assumed(&routes);
+        self.note_unknown_hosts(scenario);
         for bad in std::mem::take(&mut self.resolver.bad_patterns) {
             self.warnings.push(bad);
         }
@@ -287,7 +288,7 @@ impl<'a> Builder<'a> {
             assumed: self.assumed,
             warnings: self.warnings,
             expected_events: (expected_hops * 3.2).max(1_000.0),
-            in_flight_max: IN_FLIGHT_MAX,
+            in_flight_max: scenario.max_in_flight as usize,
             has_workers: self.pods.iter().any(|pod| pod.workers > 1),
             has_deadlines: (self.apps.iter())
                 .any(|app| app.rare.as_ref().is_some_and(|rare| rare.propagates)),

@@ -311,6 +311,11 @@ impl Builder<'_> {
         let count = found.iter().filter(existing).count();
         match target.part {
             Part::All => {}
+            Part::Count(n) if n as usize > found.len() && !found.is_empty() => {
+                let message = format!("the event is about {n} pods, and there are {}", found.len());
+                self.fail("TT-EVENT-TARGET", origin, message).help =
+                    Some("write as many as there are at most, or leave `pods` out for all".into());
+            }
             Part::Count(n) => found.truncate(n as usize),
             Part::Share(share) => {
                 let part = (count as u64 * u64::from(share.ppm())).div_ceil(1_000_000);

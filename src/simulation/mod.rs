@@ -54,6 +54,7 @@ mod timeline;
 mod timeline_plan;
 mod timeouts;
 mod trace;
+mod unknown_hosts;
 mod upstream;
 mod versions;
 mod work;

@@ -161,6 +161,7 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
             .iter()
             .map(|o| o.ended)
             .fold(Ended::Complete, worst),
+        in_flight_max: plan.in_flight_max as u64,
         digest: if let [only] = outcomes {
             only.digest
         } else {

@@ -29,9 +29,6 @@ use crate::xds::{Locality, Name, ProxyKind};
 /// No index.
 pub(crate) const NIL: u32 = u32::MAX;
 
-/// How much may be in flight before a run is stopped.
-pub(super) const IN_FLIGHT_MAX: usize = 4_000_000;
-
 /// Everything a run needs.
 #[derive(Debug)]
 pub struct Plan {

@@ -15,6 +15,7 @@ mod failover;
 mod fault;
 mod headroom;
 mod imbalance;
+mod in_flight;
 mod mirror;
 mod nc_window;
 mod recovery;
@@ -58,6 +59,7 @@ pub const CODES: &[&str] = &[
     "TT-ROLLOUT-LOSS",
     "TT-SLOW-RECOVERY",
     "TT-TIMEOUTS-INVERTED",
+    "TT-TOO-MUCH-IN-FLIGHT",
     "TT-WORKER-SKEW",
 ];
 
@@ -70,6 +72,7 @@ pub fn judge(record: &Record, snapshot: &Snapshot) -> Vec<Finding> {
         versions: snapshot,
     };
     let mut findings = Vec::new();
+    in_flight::judge(&context, &mut findings);
     collapse::judge(&context, &mut findings);
     recovery::judge(&context, &mut findings);
     retry_storm::judge(&context, &mut findings);

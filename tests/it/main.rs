@@ -72,6 +72,7 @@ mod simulation_calls;
 mod simulation_filters;
 mod simulation_pods;
 mod simulation_retries;
+mod slips;
 mod stories;
 mod sweeps;
 mod sweeps_results;

@@ -9,7 +9,7 @@ use crate::config::k8s::{self, EndpointSlice, Namespace, Node, PodTemplateOwner,
 use crate::config::meta::meta;
 use crate::config::store::IstioVersion;
 use crate::config::{MeshConfig, Meta, istio};
-use crate::diagnostic::{Class, Diagnostic, Place};
+use crate::diagnostic::{Class, Diagnostic, Place, nearest};
 use crate::manifest as tree;
 use crate::manifest::{Object, Source};
 
@@ -172,6 +172,35 @@ fn limit_pods(config: &mut MeshConfig, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
+/// A HorizontalPodAutoscaler whose target was not read scales nothing.
+fn scales_somebody(config: &MeshConfig, diagnostics: &mut Vec<Diagnostic>) {
+    for scaler in &config.autoscalers {
+        let (kind, name) = &scaler.target;
+        let own = (config.workloads.iter()).filter(|w| w.meta.namespace == scaler.meta.namespace);
+        let of_kind: Vec<&str> = own
+            .filter(|w| w.kind == *kind)
+            .map(|w| &*w.meta.name)
+            .collect();
+        if of_kind.contains(&&**name) {
+            continue;
+        }
+        let origin = scaler.meta.origin;
+        let object = config.origins.object(origin.object);
+        let message = format!(
+            "there is no {kind} `{name}` in namespace {}: this autoscaler scales nothing",
+            scaler.meta.namespace
+        );
+        let help = nearest(name, of_kind).map_or_else(
+            || "add its target to what is read, or correct `scaleTargetRef`".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        let warning = Diagnostic::warning("TT-NO-EFFECT", Class::Advice, message)
+            .at(Place::new(&object.file, origin.line, origin.column))
+            .of(object.to_string());
+        diagnostics.push(warning.help(help));
+    }
+}
+
 /// Sorts every list by (namespace, name); objects without a name keep their order.
 pub(super) fn finish(loaded: &mut Loaded) {
     fn sort<T>(list: &mut [T], meta: impl Fn(&T) -> &Meta) {
@@ -183,6 +212,7 @@ pub(super) fn finish(loaded: &mut Loaded) {
     let config = &mut loaded.config;
     limit_pods(config, &mut loaded.diagnostics);
     drop_mirrored(&mut config.endpoint_slices);
+    scales_somebody(config, &mut loaded.diagnostics);
     sort(&mut config.namespaces, |e| &e.meta);
     sort(&mut config.nodes, |e| &e.meta);
     sort(&mut config.services, |e| &e.meta);

@@ -9,6 +9,10 @@ use crate::units::SimDuration;
 pub const REQUESTS_MAX: u64 = 2_000_000_000;
 /// Each connection is a user with its own state.
 pub const CONNECTIONS_MAX: u32 = 1_000_000;
+/// Calls, or tries, that may be under way before a run is ended, where nobody says.
+pub const IN_FLIGHT: u32 = 4_000_000;
+/// More than that no machine holds.
+pub(super) const IN_FLIGHT_MAX: u32 = 100_000_000;
 /// Enough for any confidence interval.
 pub const REPLICATIONS_MAX: u32 = 10_000;
 /// A year of virtual time.

@@ -34,7 +34,9 @@ mod tests;
 pub use events::{EventKind, FailureKind, Part, Target, TargetKind, TimedEvent, spare_pods};
 pub use expect::{Assertion, Expectation, Figure, FigureKind, Relation, Statistic, Unit};
 pub use lengths::Files;
-pub use limits::{CONNECTIONS_MAX, DURATION_MAX, Objection, REPLICATIONS_MAX, REQUESTS_MAX};
+pub use limits::{
+    CONNECTIONS_MAX, DURATION_MAX, IN_FLIGHT, Objection, REPLICATIONS_MAX, REQUESTS_MAX,
+};
 pub use model::{
     AppError, AppRetries, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair,
     OnError, StepSpec, WorkloadModel,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::lengths::Files;
-use super::limits::{self, DURATION_MAX, REPLICATIONS_MAX};
+use super::limits::{self, DURATION_MAX, IN_FLIGHT_MAX, REPLICATIONS_MAX};
 use super::read_events::events;
 use super::read_expect::expectations;
 use super::read_load::load;
@@ -23,6 +23,7 @@ pub(super) const SCENARIO_FIELDS: &[&str] = &[
     "warmUp",
     "seed",
     "replications",
+    "maxInFlight",
     "load",
     "events",
     "expect",
@@ -46,6 +47,7 @@ pub fn decode_scenario(
         warm_up: SimDuration::ZERO,
         seed: 1,
         replications: 1,
+        max_in_flight: limits::IN_FLIGHT,
         load: Vec::new(),
         events: Vec::new(),
         expect: Vec::new(),
@@ -84,6 +86,10 @@ fn read_spec(report: &mut Report, spec: &Node, scenario: &mut Scenario, files: F
     if let Some(node) = fields.get("replications") {
         let replications = report.count32(node, 1, REPLICATIONS_MAX);
         scenario.replications = replications.unwrap_or(1);
+    }
+    if let Some(node) = fields.get("maxInFlight") {
+        let most = report.count32(node, 1, IN_FLIGHT_MAX);
+        scenario.max_in_flight = most.unwrap_or(scenario.max_in_flight);
     }
     read_duration(report, fields, scenario);
     read_loads(report, fields, scenario, files);

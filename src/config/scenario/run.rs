@@ -25,6 +25,8 @@ pub struct Scenario {
     pub seed: u64,
     /// Independent repetitions.
     pub replications: u32,
+    /// Calls, or tries, that may be under way before a run is ended.
+    pub max_in_flight: u32,
     /// Sources of requests.
     pub load: Vec<Load>,
     /// What happens to the mesh meanwhile, in the order of time.

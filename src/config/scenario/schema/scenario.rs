@@ -26,6 +26,9 @@ pub(super) struct ScenarioSpec {
     /// Independent repetitions; 1 when not written.
     #[schemars(range(min = 1, max = 10000))]
     replications: Option<u32>,
+    /// Calls, or tries, that may be under way at once before a run is ended, as storms in front of queues without end would fill any memory; 4000000 when not written.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    max_in_flight: Option<u32>,
     /// Sources of requests.
     #[schemars(length(min = 1))]
     load: Vec<Load>,
