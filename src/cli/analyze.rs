@@ -16,6 +16,7 @@ use crate::control_plane;
 use crate::diagnostic::{Class, Diagnostic, nearest, render};
 use crate::report::analyze as report;
 use crate::report::format::{plural, wrap};
+use crate::verdict::{MEANINGS, meaning};
 
 /// What people may expect to be read by itself.
 const USUAL_CONFIG: &str = ".towtank.yaml";
@@ -193,6 +194,16 @@ fn explain(code: &str) -> Result<ExitCode, Failure> {
             let level = report::level_word(known.level);
             text.push_str(&format!("{:<22} {level:<8} {}\n", known.code, known.title));
         }
+        text.push_str("\nFindings of runs\n");
+        for (code, meaning) in MEANINGS
+            .iter()
+            .filter(|(code, _)| analyze::code(code).is_none())
+        {
+            let first = meaning
+                .split_once(". ")
+                .map_or(*meaning, |(first, _)| first);
+            text.push_str(&format!("{code:<22} {}\n", first.trim_end_matches('.')));
+        }
         data(&text)?;
         return Ok(ExitCode::Done);
     }
@@ -203,14 +214,20 @@ fn explain(code: &str) -> Result<ExitCode, Failure> {
         ))?;
         return Ok(ExitCode::Done);
     }
+    if let (None, Some(meaning)) = (analyze::code(&wanted), meaning(&wanted)) {
+        let text = format!("{wanted}, a finding of runs: {meaning}");
+        data(&wrap(&text, "", 0, 100))?;
+        return Ok(ExitCode::Done);
+    }
     let Some(known) = analyze::code(&wanted) else {
-        let near = nearest(&wanted, CODES.iter().map(|known| known.code));
+        let of_runs = MEANINGS.iter().map(|(code, _)| *code);
+        let near = nearest(&wanted, CODES.iter().map(|known| known.code).chain(of_runs));
         let help = near.map_or_else(
             || "--explain without a code lists all".to_owned(),
             |near| format!("did you mean {near}?"),
         );
         return Err(Failure::Usage(format!(
-            "`{code}` is no code of analysis; {help}"
+            "`{code}` is no code of analysis or of a finding; {help}"
         )));
     };
     let level = report::level_word(known.level);

@@ -2,6 +2,7 @@
 
 use super::expectation::{is_cluster, subset};
 use crate::config::scenario::{LoadSource, RouteTest, Scenario, Wanted};
+use crate::diagnostic::nearest;
 use crate::http::Headers;
 use crate::observe::record::{ExpectationRecord, Verdict};
 use crate::simulation::{Answer, Destination, RequestClass, Routed, routed};
@@ -187,11 +188,29 @@ fn shares(
         // Weights are whole numbers: a third is 33 or 34 of 100.
         if ppm.abs_diff(want) > 5_000 {
             let share = share.map_or_else(String::new, |share| format!(" with {share}"));
-            return Some(format!("does not go to `{name}`{share}: {told}"));
+            let near = nearest_destination(name, destinations);
+            return Some(format!("does not go to `{name}`{share}: {told}{near}"));
         }
         rest = rest.saturating_sub(ppm);
     }
     (rest > 5_000).then(|| format!("goes elsewhere too: {told}"))
+}
+
+/// Of what is nearly written like one of the destinations, that one.
+fn nearest_destination(written: &str, destinations: &[Destination]) -> String {
+    let names: Vec<String> = (destinations.iter())
+        .flat_map(|d| {
+            let own = subset(&d.cluster).map(str::to_owned);
+            let name = short(&d.cluster);
+            let service = name.split('/').next().map(str::to_owned);
+            own.into_iter().chain(service).chain([name])
+        })
+        .collect();
+    let near = nearest(written, names.iter().map(String::as_str));
+    match near.filter(|near| *near != written) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
+    }
 }
 
 /// A cluster, Service, `service/subset`, or subset.

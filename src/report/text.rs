@@ -1,6 +1,6 @@
 //! The text report: what an engineer wants to know first, first.
 //!
-//! One block per load, then who called whom, clusters where something happened, workloads,
+//! What it means in words (expectations, findings), one block per load, then who called whom, clusters where something happened, workloads,
 //! and what the numbers rest on (assumed, warnings, not simulated). Lines are at most 100
 //! characters; headings are bold (the caller strips styles where they are not wanted).
 
@@ -30,11 +30,11 @@ pub fn render(record: &Record) -> String {
     let mut out = String::new();
     head(&mut out, record);
     expectation::block(&mut out, &record.expectations);
+    findings::block(&mut out, record);
     for client in &record.clients {
         out.push('\n');
         clients::block(&mut out, record, client);
     }
-    findings::block(&mut out, record);
     course::block(&mut out, record);
     joined::block(&mut out, record);
     ejections::block(&mut out, record);

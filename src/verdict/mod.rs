@@ -16,6 +16,7 @@ mod fault;
 mod headroom;
 mod imbalance;
 mod in_flight;
+mod meanings;
 mod mirror;
 mod nc_window;
 mod recovery;
@@ -34,6 +35,7 @@ use crate::xds::{Action, Cluster, ProxyTables, Route, Snapshot};
 pub use cascade::{Cascade, cascade};
 pub use cold::worst_after_start;
 pub use collapse::Hazard;
+pub use meanings::{MEANINGS, meaning};
 pub use recovery::recovered_after;
 
 /// Every code that a finding may have.

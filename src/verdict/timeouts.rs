@@ -4,13 +4,15 @@
 //! the timeout has to be *longer*. Named where it happened, not where it might.
 
 use super::{Context, percent};
-use crate::observe::record::{EdgeRecord, Finding, Severity};
+use crate::observe::record::{EdgeRecord, Finding, Severity, WorkloadRecord};
 use crate::units::SimDuration;
 use crate::xds::layers::outlives;
 
 /// Share of calls that were given up from which it is named, and their least number.
 const SHARE: f64 = 0.005;
 const GIVEN_UP_MIN: u64 = 10;
+/// Counted where an application heeds deadlines.
+const DEADLINES_EXCEEDED: &str = "deadlines_exceeded";
 /// Share from which it is an error.
 const GRAVE: f64 = 0.05;
 
@@ -19,6 +21,9 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let given_up = given_up(edge);
         let share = given_up as f64 / edge.requests.max(1) as f64;
         if given_up < GIVEN_UP_MIN || share < SHARE {
+            continue;
+        }
+        if heeds_deadlines(context, &edge.to) {
             continue;
         }
         let outer = context.timeout_of(&edge.from, &edge.cluster);
@@ -37,6 +42,14 @@ fn given_up(edge: &EdgeRecord) -> u64 {
     let flags = edge.flags.iter();
     let left = flags.filter(|(text, _)| names(text, "UT") || names(text, "DC"));
     left.map(|(_, calls)| calls).sum()
+}
+
+/// The called application has given work up because its deadline was over: it goes on with nothing.
+fn heeds_deadlines(context: &Context<'_>, workload: &str) -> bool {
+    let mut workloads = context.record.workloads.iter();
+    let given_up = |w: &WorkloadRecord| w.counts.get(DEADLINES_EXCEEDED).copied();
+    let called = workloads.find(|w| w.name == workload);
+    called.and_then(given_up).is_some_and(|n| n > 0)
 }
 
 /// How long a caller waits, and where that was written.

@@ -147,6 +147,31 @@ fn a_route_that_comes_before_its_subset_finds_no_cluster() {
     assert!(cause.ends_with("vs.yaml:10"), "{cause}");
 }
 
+/// What is deleted later is deleted later, also where all that is applied is simulated at once.
+#[test]
+fn a_later_deletion_has_no_part_in_the_window() {
+    let mesh = versions(2) + &rule(&["v1"], "") + &routes(&["v1"]);
+    let files = [
+        ("vs.yaml", routes(&["v1", "v2"])),
+        ("dr.yaml", rule(&["v1", "v2"], "")),
+        ("gone.yaml", deployment("other", "other", "v1", 2, "other")),
+    ];
+    let events = "  - {at: 5s, apply: vs.yaml}\n  - {at: 8s, apply: dr.yaml}\n  - {at: 14s, delete: gone.yaml}\n";
+    let run = tank_of(&mesh, &files, events).run(&[]);
+    let all = run["findings"].as_array().expect("findings").iter();
+    let mut windows = all.filter(|f| f["code"] == "TT-NC-WINDOW");
+    let window = windows.next().expect("there is one");
+    let words = window["counterfactual"].as_str().expect("simulated");
+    let share = words.split("at 5s: ").nth(1).expect(words);
+    let share: f64 = share
+        .split(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect(words);
+    // 200 of 600 requests a second for the last six of twenty seconds; from 5 s on it were 25 %.
+    assert!((8.0..12.0).contains(&share), "{words}");
+}
+
 #[test]
 fn both_in_one_push_lose_nothing() {
     let mesh = versions(2) + &rule(&["v1"], "") + &routes(&["v1"]);

@@ -177,3 +177,32 @@ fn more_in_flight_than_a_run_may_hold_is_a_finding() {
     assert_eq!(code, Some(1));
     assert!(said.contains("maxInFlight"), "{said}");
 }
+
+/// A test of routes that asks for a subset that was misspelt says which one is there.
+#[test]
+fn a_misspelt_destination_of_a_route_test_has_its_nearest_name() {
+    let routes = "  routes:\n  - {url: \"http://web:8080/\", to: webb}\n";
+    let tank = shop("http://web:8080/", "", routes);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_towtank"));
+    command.args(["test", &tank.path(), "--ci", "--no-snapshot"]);
+    let output = command.output().expect("the program runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(5), "{out}");
+    assert!(out.contains("did you mean `web`?"), "{out}");
+}
+
+#[test]
+fn every_finding_of_a_run_can_be_explained() {
+    let explain = |code: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_towtank"));
+        let output = command.args(["analyze", "--explain", code]).output();
+        let output = output.expect("the program runs");
+        assert!(output.status.success(), "{code}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for code in towtank::verdict::CODES {
+        let said = explain(code);
+        assert!(said.starts_with(code), "{said}");
+    }
+    assert!(explain("tt-collapse").contains("exact 95 % interval"));
+}

@@ -242,6 +242,17 @@ fn a_caller_that_gives_up_before_the_one_it_calls_is_told_with_both_timeouts() {
         "vs/rates:spec.http[0].timeout=350ms",
     ]);
     assert!(findings(&right).is_empty(), "{:?}", findings(&right));
+    // A client's own timeout is a deadline for those who heed it: they go on with nothing.
+    let heeds = "Model:spec.workloads.shop/quotes.deadline=propagate";
+    let own = "Scenario:spec.load[0].timeout=300ms";
+    let ignoring = program::json(&["run", INVERTED, "--set", own]);
+    assert!(findings(&ignoring).contains(&"TT-TIMEOUTS-INVERTED"));
+    let heeding = program::json(&["run", INVERTED, "--set", own, "--set", heeds]);
+    assert!(
+        !findings(&heeding).contains(&"TT-TIMEOUTS-INVERTED"),
+        "{:?}",
+        findings(&heeding)
+    );
 }
 
 /// Three workloads one behind the other; the last fails, and `RETRIES` are those of both calls.

@@ -15,10 +15,16 @@ const MORE_PLACES: [u64; 4] = [125, 150, 200, 400];
 /// Requests that were begun get so long beyond it.
 const GRACE: u32 = 60;
 
-/// Everything that is applied or deleted comes with the first of it, and so in one push.
+/// Everything that is applied comes with the first of it, and so in one push; what is deleted goes
+/// when it went.
 pub(super) fn at_once(usual: Usual<'_>) -> Option<Candidate<'_>> {
-    let is_change = |event: &&TimedEvent| event.what.change().is_some();
-    let changes = usual.scenario.events.iter().filter(is_change);
+    let is_applied =
+        |event: &TimedEvent| (event.what.change()).is_some_and(|change| !change.is_deletion);
+    let changes = usual
+        .scenario
+        .events
+        .iter()
+        .filter(|event| is_applied(event));
     let first = changes.clone().map(|event| event.at).min()?;
     if changes.clone().all(|event| event.at == first) {
         return None;
@@ -26,7 +32,7 @@ pub(super) fn at_once(usual: Usual<'_>) -> Option<Candidate<'_>> {
     let what = format!("everything applied at once, at {first}");
     Some(Candidate::new(what, move |trial| {
         let events = trial.scenario.events.iter_mut();
-        for event in events.filter(|event| event.what.change().is_some()) {
+        for event in events.filter(|event| is_applied(event)) {
             event.at = first;
         }
         trial.scenario.events.sort_by_key(|event| event.at);
