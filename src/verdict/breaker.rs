@@ -233,10 +233,10 @@ const fn help(busy: Option<f64>) -> &'static str {
             "raise it, or leave it out: it counts in each client proxy by itself, and a request that finds no idle connection counts as waiting while one is opened"
         }
         Some(busy) if busy >= BUSY => {
-            "callers need an answer to 503 UO, and the servers more capacity; without the limit requests would wait and time out instead"
+            "more capacity for the servers, and an answer of the callers to 503 UO; without the limit requests would wait and time out instead"
         }
         _ => {
-            "is the limit meant to protect the servers? then callers need an answer to 503 UO; else raise it: limits count for each client proxy by itself"
+            "an answer of the callers to 503 UO where the limit is meant to protect the servers; else raise it: limits count for each client proxy by itself"
         }
     }
 }
