@@ -38,7 +38,7 @@ pub mod timeout;
 pub mod trail;
 
 pub use load_balancer::{
-    HostSet, LbState, LbView, Pick, PickContext, ZonePick, ZonesOff, pick, pick_simply,
+    HostSet, LbState, LbView, Moved, Pick, PickContext, ZonePick, ZonesOff, pick, pick_simply,
 };
 pub use router::{RequestView, RouteDecision, Router, pick_weighted};
 pub use trail::{Mark, NoTrail, NoTrailLively, Reason, Recorder, Trail};

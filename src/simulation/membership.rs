@@ -6,7 +6,7 @@ use super::event::{Event, Kind};
 use super::plan::NIL;
 use super::world::World;
 use crate::data_plane::outlier_detection::HostOutlier;
-use crate::data_plane::{HostSet, LbView, Trail};
+use crate::data_plane::{HostSet, LbView, Moved, Trail};
 use crate::engine::Queue;
 use crate::observe::Stat;
 use crate::observe::record::HappeningKind;
@@ -215,27 +215,28 @@ impl<T: Trail> World<'_, T> {
         let plan = self.plan;
         let edge = &self.edges[edge_id as usize];
         let cluster = &plan.clusters[edge.cluster as usize];
-        let hashes = matches!(
-            cluster.set.policy,
-            LbPolicy::RingHash { .. } | LbPolicy::Maglev { .. }
-        );
-        let Some(after) = edge.set.as_deref().filter(|_| hashes) else {
+        let (before, Some(after)) = (before.unwrap_or(&cluster.set), edge.set.as_deref()) else {
             return;
         };
-        let before = LbView::build(before.unwrap_or(&cluster.set), |_| true);
-        let after = LbView::build(after, |_| true);
-        let Some(moved) = before.moved_keys(&after, KEYS) else {
+        let Some((word, other)) = other_hash(cluster.set.policy) else {
+            return;
+        };
+        let Some(moved) = moved_keys(before, after, cluster.set.policy) else {
             return;
         };
         let slot = plan.slots.get(edge.slot as usize);
         let (workload, name) = slot.map_or(("", ""), |s| (s.workload.as_str(), s.cluster.as_str()));
         let host = short_host(service_host(name));
-        let sentence = format!(
+        let mut sentence = format!(
             "{:.1} % of the keys of {workload} → {host} go to another pod than before, where {:.1} % would do; the fullest pod has {:.2} times the mean of the keys",
             moved.moved * 100.0,
             moved.least * 100.0,
             moved.fullest
         );
+        if let Some(moved) = moved_keys(before, after, other) {
+            let (share, fullest) = (moved.moved * 100.0, moved.fullest);
+            sentence.push_str(&format!(" ({word}: {share:.1} % and {fullest:.2} times)"));
+        }
         self.dynamics.tell(now, HappeningKind::Passes, sentence);
     }
 
@@ -304,5 +305,31 @@ impl<T: Trail> World<'_, T> {
         }
         let set = edge.set.clone();
         edge.view = set.map(|set| Box::new(LbView::build(&set, |_| true)));
+    }
+}
+
+/// Where keys would go by a policy, before and after.
+fn moved_keys(before: &HostSet, after: &HostSet, policy: LbPolicy) -> Option<Moved> {
+    let view = |set: &HostSet| {
+        let mut set = set.clone();
+        set.policy = policy;
+        LbView::build(&set, |_| true)
+    };
+    view(before).moved_keys(&view(after), KEYS)
+}
+
+/// The other way of consistent hashing, as Istio has it where nothing more is written.
+const fn other_hash(policy: LbPolicy) -> Option<(&'static str, LbPolicy)> {
+    match policy {
+        LbPolicy::RingHash { .. } => {
+            Some(("with `maglev`", LbPolicy::Maglev { table_size: 65_537 }))
+        }
+        LbPolicy::Maglev { .. } => Some((
+            "with `ringHash`",
+            LbPolicy::RingHash {
+                minimum_ring_size: 1024,
+            },
+        )),
+        _ => None,
     }
 }

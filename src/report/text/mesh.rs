@@ -37,13 +37,14 @@ pub(super) fn edges(out: &mut String, record: &Record) {
         ("P99", Align::Right),
     ]);
     let mut caller = "";
-    for edge in record.edges.iter().take(ROWS_MAX) {
+    let shown = &record.edges[..record.edges.len().min(ROWS_MAX)];
+    for (label, edge) in labels(shown).iter().zip(shown) {
         if edge.from != caller {
             table.title(&edge.from);
             caller = &edge.from;
         }
         table.row([
-            format!("  {}", target(edge)),
+            format!("  {label}"),
             count(edge.requests),
             share(errors(&edge.statuses), edge.requests),
             digits(edge.attempts as f64 / edge.requests.max(1) as f64),
@@ -70,6 +71,25 @@ fn more(out: &mut String, rows: usize) {
             rows - ROWS_MAX
         ));
     }
+}
+
+/// What each row is called; where two of a caller would be called alike, their subsets tell them apart.
+fn labels(edges: &[EdgeRecord]) -> Vec<String> {
+    let plain: Vec<String> = edges.iter().map(target).collect();
+    let row = |at: usize| (&edges[at].from, &plain[at]);
+    let one = |at: usize| {
+        let alike = (0..edges.len())
+            .filter(|other| row(*other) == row(at))
+            .count();
+        let subset = edges[at].cluster.split('|').nth(2).unwrap_or_default();
+        match plain[at].split_once(" → ") {
+            Some((host, to)) if alike > 1 && !subset.is_empty() => {
+                format!("{host}/{subset} → {to}")
+            }
+            _ => plain[at].clone(),
+        }
+    };
+    (0..edges.len()).map(one).collect()
 }
 
 /// `reviews → reviews-v1`, or the service and why it was sent to nobody.

@@ -144,6 +144,13 @@ fn question_16_how_many_keys_move() {
     let ring = asked(16);
     let moved = percents(&ring, " % of the keys");
     assert_eq!(moved.len(), 2, "one pod more, one pod less");
+    // The other table is told beside it: a fifth of its keys move.
+    let beside = percents(&ring, " % and ");
+    assert_eq!(beside.len(), 2, "{beside:?}");
+    assert!(
+        beside.iter().all(|m| (18.4..21.6).contains(m)),
+        "{beside:?}"
+    );
     // Of 1,024 points each of four hosts gives a fifth up and the fifth gets as many. A key moves
     // when its next point in the union is new, or was given up and the one after it is another's:
     // 205/1229 + 204/1229 × (1 − 4/5 × 1/4) = 0.30.
