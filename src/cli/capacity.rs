@@ -3,7 +3,7 @@
 
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use super::args::{CapacityArgs, CapacityFormat, Target};
@@ -18,7 +18,7 @@ use crate::config::scenario::{
 };
 use crate::experiment::along::Along;
 use crate::experiment::bracket::{Bracket, Search, Stand, bracket};
-use crate::experiment::capacity::{Point, ReplicaPlan, Survey, busiest, stand};
+use crate::experiment::capacity::{Point, ReplicaPlan, Survey, Unmet, busiest, stand};
 use crate::experiment::replicas::{Replicas, Trial, needed};
 use crate::experiment::sidecars::{Sidecars, sidecars};
 use crate::observe::Record;
@@ -246,7 +246,8 @@ impl<'a> Surveyor<'a> {
         };
         let now = scalable(self.mesh);
         let zones = zones(self.mesh);
-        let found = self.fit(&now, factor, &[None]);
+        let mut unmet = None;
+        let found = self.fit(&now, factor, &[None], &mut unmet);
         let needed = match found {
             Ok(found) => found,
             Err(Stopped::Interrupted) => return Ok(None),
@@ -255,7 +256,7 @@ impl<'a> Surveyor<'a> {
         let without_a_zone = match (&needed, zones.len()) {
             (Some(start), 2..) => {
                 let lost: Vec<Option<&Locality>> = zones.iter().map(Some).collect();
-                match self.fit(start, factor, &lost) {
+                match self.fit(start, factor, &lost, &mut unmet) {
                     Ok(found) => Some(found),
                     Err(Stopped::Interrupted) => return Ok(None),
                     Err(Stopped::Failed(failure)) => return Err(failure),
@@ -275,6 +276,7 @@ impl<'a> Surveyor<'a> {
             sidecars,
             needed,
             without_a_zone,
+            unmet,
             zones: zones.iter().map(ToString::to_string).collect(),
         }))
     }
@@ -286,18 +288,22 @@ impl<'a> Surveyor<'a> {
         Ok(sidecars(&record, &mesh.compile()))
     }
 
-    /// Pods with which it holds under each of these losses.
+    /// Pods with which it holds under each of these losses; where there are none, `unmet` is the
+    /// end of the search.
     fn fit(
         &mut self,
         start: &Replicas,
         factor: f64,
         losses: &[Option<&Locality>],
+        unmet: &mut Option<Unmet>,
     ) -> Result<Option<Replicas>, Stopped> {
-        needed(start, |pods| {
+        let mut last = None;
+        let found = needed(start, |pods| {
             let mesh = self.mesh.with_replicas(pods);
             let mut trial = Trial {
                 holds: true,
                 busy: BTreeMap::new(),
+                gone: BTreeSet::new(),
             };
             for lost in losses {
                 let record = self.settled(&mesh, factor, *lost)?;
@@ -310,11 +316,18 @@ impl<'a> Surveyor<'a> {
                     }
                 }
                 if !trial.holds {
+                    trial.gone = lost.map_or_else(BTreeSet::new, |zone| gone(&mesh, zone));
+                    let zone = lost.map(ToString::to_string);
+                    last = Some(Unmet::new(zone, pods, &record));
                     break;
                 }
             }
             Ok(trial)
-        })
+        })?;
+        if found.is_none() {
+            *unmet = last;
+        }
+        Ok(found)
     }
 }
 
@@ -372,6 +385,19 @@ fn lose(mesh: &Mesh, scenario: &mut Scenario, zone: &Locality) {
             origin: Origin::BUILT_IN,
         });
     }
+}
+
+/// Workloads all of whose pods stand in a zone, [`lose`] takes them all.
+fn gone(mesh: &Mesh, zone: &Locality) -> BTreeSet<String> {
+    let (snapshot, senders) = (mesh.compile(), senders(mesh));
+    let left = |workload: &crate::xds::Workload| {
+        let mut pods = workload.pods.iter().map(|pod| &snapshot.pods[*pod]);
+        pods.any(|pod| !pod.spare && pod.locality != *zone)
+    };
+    let all = snapshot.workloads.iter().filter(|w| !left(w));
+    all.map(crate::xds::Workload::full_name)
+        .filter(|name| !senders.contains(name))
+        .collect()
 }
 
 /// Zones in which pods of the mesh stand.

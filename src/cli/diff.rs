@@ -116,7 +116,7 @@ fn sides<'a>(
         let root = checkout.root();
         checkouts.push(checkout);
         Ok(Side {
-            name: revision.chars().take(40).collect(),
+            name: git::short(revision),
             root,
             paths: paths.clone(),
         })

@@ -49,6 +49,13 @@ pub(super) fn range(text: &str) -> Result<Range, Failure> {
     Ok(Range { before, after })
 }
 
+/// A revision as people read it: ten digits of a whole hash, everything else as it was written.
+pub(super) fn short(revision: &str) -> String {
+    let is_hash = revision.len() >= 40 && revision.bytes().all(|b| b.is_ascii_hexdigit());
+    let length = if is_hash { 10 } else { 40 };
+    revision.chars().take(length).collect()
+}
+
 /// Refuses what names no commit.
 fn check(revision: &str) -> Result<(), Failure> {
     git(["rev-parse", "--show-toplevel"])

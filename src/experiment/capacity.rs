@@ -1,10 +1,18 @@
 //! What a search for capacity found, for reports: points that were tried, the bracket, replicas.
 
+use std::collections::BTreeMap;
+
 use super::bracket::{Bracket, Stand};
 use super::replicas::Replicas;
 use super::sidecars::Sidecars;
 use crate::observe::Record;
 use crate::observe::record::{Ended, ExpectationRecord, Verdict, WorkloadRecord, failed};
+
+/// Findings told of numbers of pods that do not suffice.
+const FINDINGS_MAX: usize = 3;
+
+/// One of so many requests has to have a flag before it is told.
+const FLAGGED_MIN: u64 = 100;
 
 /// One load that was tried.
 #[derive(Clone, Debug)]
@@ -69,8 +77,57 @@ pub struct ReplicaPlan {
     pub without_a_zone: Option<Option<Replicas>>,
     /// Zones that were taken away, one at a time.
     pub zones: Vec<String>,
+    /// Where the search for pods ended without any that suffice.
+    pub unmet: Option<Unmet>,
     /// Processor time of the sidecars of those pods at that load.
     pub sidecars: Vec<Sidecars>,
+}
+
+/// The last numbers of pods that were tried where none suffices.
+#[derive(Clone, Debug)]
+pub struct Unmet {
+    /// The zone without which they do not; `None`: with all of them.
+    pub zone: Option<String>,
+    /// Pods of every workload whose number was searched.
+    pub pods: Replicas,
+    /// What does not hold, with what was measured; `None`: nothing was counted.
+    pub expectation: Option<ExpectationRecord>,
+    /// The flags that most requests have which have any, as access logs print them.
+    pub flags: Option<String>,
+    /// What was found in that run, the gravest first: sentences.
+    pub findings: Vec<String>,
+}
+
+impl Unmet {
+    /// From the record of the run that does not hold.
+    pub fn new(zone: Option<String>, pods: &Replicas, record: &Record) -> Self {
+        let all = || record.expectations.iter();
+        let of = |verdict| all().find(|e| e.verdict == verdict);
+        let found = record.findings.iter().take(FINDINGS_MAX);
+        Self {
+            zone,
+            pods: pods.clone(),
+            expectation: of(Verdict::Fail)
+                .or_else(|| of(Verdict::Undecided))
+                .cloned(),
+            flags: most_flagged(record),
+            findings: found.map(|f| format!("{}: {}", f.code, f.what)).collect(),
+        }
+    }
+}
+
+/// Of all loads; `None` where hardly any request has a flag.
+fn most_flagged(record: &Record) -> Option<String> {
+    let mut counts = BTreeMap::<&str, u64>::new();
+    for (flags, n) in record.clients.iter().flat_map(|c| &c.flags) {
+        *counts.entry(flags).or_default() += n;
+    }
+    let requests: u64 = record.clients.iter().map(|c| c.requests).sum();
+    let some = counts.into_iter().filter(|(flags, _)| *flags != "-");
+    // Equal ones: the first by name.
+    let most = some.max_by_key(|(flags, n)| (*n, std::cmp::Reverse(*flags)));
+    let often = most.filter(|(_, n)| n.saturating_mul(FLAGGED_MIN) >= requests);
+    often.map(|(flags, _)| flags.to_owned())
 }
 
 impl Point {
@@ -129,4 +186,29 @@ pub fn busiest(record: &Record) -> Option<&WorkloadRecord> {
         // Equal ones: the first by name.
         of(a).total_cmp(&of(b)).then_with(|| b.name.cmp(&a.name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::record::ClientRecord;
+
+    #[test]
+    fn the_flag_that_most_have_is_told_unless_it_is_rare() {
+        let told = |flags: &[(&str, u64)]| {
+            let record = Record {
+                clients: vec![ClientRecord {
+                    requests: flags.iter().map(|(_, n)| n).sum(),
+                    flags: flags.iter().map(|(f, n)| ((*f).to_owned(), *n)).collect(),
+                    ..ClientRecord::default()
+                }],
+                ..Record::default()
+            };
+            most_flagged(&record)
+        };
+        let many = told(&[("-", 600), ("UF,URX", 90), ("UH", 310)]);
+        assert_eq!(many.as_deref(), Some("UH"));
+        assert_eq!(told(&[("-", 999), ("UH", 1)]), None);
+        assert_eq!(told(&[]), None);
+    }
 }

@@ -2,10 +2,11 @@
 //!
 //! Where it does not hold, every workload that is busy gets as many pods as its work needs at a
 //! comfortable share of its places; a workload that is full shows no more of its demand than that,
-//! and is doubled. Then each workload gives pods back, the largest first, as long as it still
+//! and is doubled. One that has no pod left, because all stood in the zone that is lost, shows no
+//! demand at all: it gets one more, and nobody else does in that round. Then each workload gives pods back, the largest first, as long as it still
 //! holds. Every step is a simulation; nothing is promised that was not run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Pods by workload, `namespace/name`.
 pub type Replicas = BTreeMap<String, u32>;
@@ -17,6 +18,8 @@ pub struct Trial {
     pub holds: bool,
     /// Busy share of each workload's places, where they are limited.
     pub busy: BTreeMap<String, f64>,
+    /// Workloads that had no pod left.
+    pub gone: BTreeSet<String>,
 }
 
 /// Share of its places that a workload may have busy when pods are added.
@@ -41,7 +44,7 @@ pub fn needed<E>(
     let mut rounds = 0;
     while !trial.holds {
         rounds += 1;
-        if rounds > ROUNDS_MAX || !add(&mut pods, &trial.busy) {
+        if rounds > ROUNDS_MAX || !add(&mut pods, &trial) {
             return Ok(None);
         }
         trial = simulate(&pods)?;
@@ -86,8 +89,12 @@ fn fewest<E>(
 
 /// Gives pods to those that are busy, else to the busiest: ejections and refusals keep even a
 /// workload that lacks pods from being busy. False when there is nobody to give any to.
-fn add(pods: &mut Replicas, busy: &BTreeMap<String, f64>) -> bool {
-    let of = |name: &String| busy.get(name).copied();
+fn add(pods: &mut Replicas, trial: &Trial) -> bool {
+    if add_to_gone(pods, &trial.gone) {
+        // Without them nothing that was measured says what the others need.
+        return true;
+    }
+    let of = |name: &String| trial.busy.get(name).copied();
     let busiest = pods.keys().filter_map(of).fold(0.0, f64::max);
     let from = BUSY.min(busiest);
     let mut added = false;
@@ -103,6 +110,16 @@ fn add(pods: &mut Replicas, busy: &BTreeMap<String, f64>) -> bool {
         let wanted = wanted.max(*count + 1).min(PODS_MAX);
         added |= wanted > *count;
         *count = wanted;
+    }
+    added
+}
+
+/// One more pod, which stands somewhere else where pods are placed in turn.
+fn add_to_gone(pods: &mut Replicas, gone: &BTreeSet<String>) -> bool {
+    let mut added = false;
+    for (_, count) in pods.iter_mut().filter(|(name, _)| gone.contains(*name)) {
+        added |= *count < PODS_MAX;
+        *count = (*count + 1).min(PODS_MAX);
     }
     added
 }
@@ -123,7 +140,11 @@ mod tests {
             };
             let busy: BTreeMap<String, f64> = demand.iter().map(busy).collect();
             let holds = busy.values().all(|b| *b <= least_busy);
-            Ok(Trial { holds, busy })
+            Ok(Trial {
+                holds,
+                busy,
+                ..Trial::default()
+            })
         }
     }
 
@@ -133,6 +154,24 @@ mod tests {
         let found = needed(&now, mesh(&[("a", 300.0), ("b", 30.0)], 0.8));
         let found = found.expect("nothing fails").expect("it can be had");
         assert_eq!((found["a"], found["b"]), (38, 4));
+    }
+
+    /// All pods of `a` stand in the lost zone as long as there is one; `b` has some work.
+    #[test]
+    fn a_workload_without_a_pod_left_gets_another_and_nobody_else_does() {
+        let now: Replicas = [("a".to_owned(), 1), ("b".to_owned(), 3)].into();
+        let lost = |pods: &Replicas| -> Result<Trial, ()> {
+            let gone = if pods["a"] < 2 { vec!["a"] } else { Vec::new() };
+            let busy = [("a", if pods["a"] < 2 { 0.0 } else { 0.2 }), ("b", 0.3)];
+            Ok(Trial {
+                holds: gone.is_empty() && pods["b"] >= 3,
+                busy: busy.map(|(n, b)| (n.to_owned(), b)).into(),
+                gone: gone.into_iter().map(str::to_owned).collect(),
+            })
+        };
+        let found = needed(&now, lost).expect("nothing fails");
+        let wanted: Replicas = [("a".to_owned(), 2), ("b".to_owned(), 3)].into();
+        assert_eq!(found, Some(wanted));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What a search for capacity found: in words, as JSON (`towtank.capacity/v1`) and as CSV.
 
 mod sidecars;
+mod unmet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::sidecars::Sidecar;
+pub use self::unmet::Unmet;
 use super::expectation::{Expectation, shown};
 use super::format::{count, digits, percent, rate, wrap};
 use super::json::pretty;
@@ -88,6 +90,9 @@ pub struct Plan {
     pub zones: Vec<String>,
     /// One per workload.
     pub workloads: Vec<Pods>,
+    /// Where the search ended without numbers that suffice; left out where it found some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<Unmet>,
     /// Sidecars and gateways of those pods at that load. Their requests were simulated; their processor time is read off a published curve.
     pub sidecars: Vec<Sidecar>,
 }
@@ -336,7 +341,9 @@ fn replicas(out: &mut String, plan: &ReplicaPlan) {
     let said = match (&plan.needed, &plan.without_a_zone) {
         (None, _) => "More pods do not help: what is broken is no matter of places.".to_owned(),
         (Some(_), Some(None)) => {
-            format!("No number of pods that was tried holds when one of {zones} is lost.")
+            let zone = plan.unmet.as_ref().and_then(|u| u.zone.clone());
+            let zone = zone.unwrap_or_else(|| format!("one of {zones}"));
+            format!("No number of pods that was tried holds without {zone}.")
         }
         (Some(_), Some(Some(_))) => format!(
             "Every number was simulated, the last column with each of {zones} gone from the start."
@@ -344,6 +351,9 @@ fn replicas(out: &mut String, plan: &ReplicaPlan) {
         (Some(_), None) => "Every number was simulated. There is only one zone to lose.".to_owned(),
     };
     out.push_str(&wrap(&said, "  ", 2, PAGE));
+    if let Some(found) = &plan.unmet {
+        unmet::block(out, found);
+    }
 }
 
 fn workloads(plan: &ReplicaPlan) -> Vec<Pods> {
@@ -377,6 +387,7 @@ pub fn json(survey: &Survey) -> String {
             factor: plan.factor,
             zones: plan.zones.clone(),
             workloads: workloads(plan),
+            unmet: plan.unmet.as_ref().map(Unmet::from),
             sidecars: plan.sidecars.iter().map(Sidecar::from).collect(),
         }),
         assumed: survey.assumed.clone(),

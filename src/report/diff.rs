@@ -147,6 +147,8 @@ pub struct Figure {
     pub seen: String,
     /// A difference of this size would have been seen in four of five such reports; null where that cannot be said.
     pub visible: Option<f64>,
+    /// True of `noise` when the interval reaches so far that a difference that matters (2 points of a share, a quarter of anything else) is not ruled out: more pairs would tell.
+    pub open: bool,
     /// How many times the variance of the difference would be with independent runs; null where it has none.
     pub variance_reduction: Option<f64>,
     #[serde(skip)]
@@ -169,6 +171,13 @@ pub struct Expected {
     #[serde(skip)]
     #[schemars(skip)]
     measured: [String; 2],
+}
+
+impl Row {
+    /// True when more pairs would have to tell whether something differs.
+    fn is_open(&self) -> bool {
+        self.figures.iter().any(|figure| figure.open)
+    }
 }
 
 impl DiffReport {
@@ -287,6 +296,7 @@ impl From<&Metric> for Figure {
             }
             .to_owned(),
             visible: metric.visible,
+            open: metric.is_open(),
             variance_reduction: metric.pairing,
             quantity,
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::{Context, percent};
 use crate::observe::record::proxy_of;
 use crate::observe::record::{ClusterRecord, Finding, Severity, failed};
+use crate::units::Fraction;
 
 /// Share of failed calls from which a refused ejection matters.
 const FAILED: f64 = 0.01;
@@ -47,11 +48,24 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             cause: context
                 .policy_of(&cluster.workload, &cluster.cluster)
                 .map(|place| format!("`outlierDetection` in {place}")),
-            help: "a lower `maxEjectionPercent`, or `minHealthPercent` above zero; errors that all hosts share are no reason to eject any".to_owned(),
+            help: help(context, cluster),
             edges: vec![(cluster.workload.clone(), cluster.cluster.clone())],
             counterfactual: None,
         });
     }
+}
+
+/// A panic that `minHealthPercent` brings about is not helped by it.
+fn help(context: &Context<'_>, cluster: &ClusterRecord) -> String {
+    let shared = "errors that all hosts share are no reason to eject any";
+    let tables = context.cluster(&cluster.workload, &cluster.cluster);
+    let panic = tables.map_or(Fraction::ZERO, |tables| tables.panic_threshold);
+    if panic == Fraction::ZERO {
+        return format!("a lower `maxEjectionPercent`, or `minHealthPercent` above zero; {shared}");
+    }
+    format!(
+        "a lower `maxEjectionPercent`: `minHealthPercent` is {panic} here, and with a smaller healthy share all hosts are used, bad ones too; {shared}"
+    )
 }
 
 /// How many failures it takes until every proxy has taken out every host.

@@ -174,6 +174,49 @@ fn replicas_are_as_many_as_the_work_needs_with_a_zone_to_lose() {
     assert_eq!(program::json(&one), found);
 }
 
+/// One pod has enough places, and none is left when its zone goes; two stand in two zones.
+#[test]
+fn one_pod_is_enough_and_two_are_with_a_zone_to_lose() {
+    let limits = "concurrency: 1, queue: 1000, serviceTime: 5ms";
+    let (_folder, path) = mesh(limits, "rate: 20/s", "'error_rate < 1%'");
+    let short = ["--duration", "20s", "--replications", "2"];
+    let target = ["--target", "1x", "--set", "deploy/api:spec.replicas=4"];
+    let found = program::json(&[&["capacity", &path], &short[..], &target].concat());
+    let api = &found["plan"]["workloads"][0];
+    assert_eq!((&api["now"], &api["needed"]), (&4.into(), &1.into()));
+    assert_eq!(api["withoutAZone"], 2);
+    assert!(found["plan"]["unmet"].is_null());
+}
+
+/// Where all pods stand in one zone, more of them do not help when it goes: which zone, what is
+/// broken and how far the search went is said.
+#[test]
+fn why_no_number_of_pods_holds_without_a_zone_is_said() {
+    let limits = "concurrency: 1, queue: 1000, serviceTime: 5ms";
+    let (_folder, path) = mesh(limits, "rate: 20/s", "'error_rate < 1%'");
+    let arguments = [
+        "capacity",
+        &path,
+        "--duration",
+        "20s",
+        "--replications",
+        "2",
+        "--target",
+        "1x",
+        "--set",
+        "Model:spec.placement.t/api=[r/a]",
+    ];
+    let text = program::text(&arguments).replace("\n ", "");
+    assert!(text.contains("No number of pods that was tried holds without r/a."));
+    let end = "The search ended with 13 pods of t/api: `error_rate < 1%` is broken: 100 %";
+    assert!(text.contains(end), "{text}");
+    let found = program::json(&arguments);
+    let unmet = &found["plan"]["unmet"];
+    assert_eq!(unmet["zone"], "r/a");
+    assert_eq!(unmet["pods"]["t/api"], 13);
+    assert_eq!(unmet["expectation"]["verdict"], "fail");
+}
+
 #[test]
 fn what_does_not_hold_at_any_load_is_said() {
     let limits = "concurrency: 10, serviceTime: 5ms, errors: [{status: 500, rate: 30%}]";

@@ -177,6 +177,37 @@ fn noise_is_called_noise_with_what_would_have_been_seen() {
     assert!(number(&p50["visible"]) > number(&p50["difference"]["mean"]).abs());
 }
 
+/// Errors go from a third to nothing, in 10 pairs or in 2: too few to tell, and no "no difference".
+#[test]
+fn a_wide_interval_is_not_called_no_difference() {
+    let budget = |pairs: &str| {
+        let percent = "dr/worker:spec.trafficPolicy.retryBudget.percent=20";
+        let flags = ["--set-after", percent, "--replications", pairs];
+        let said = text(&[&["diff", "examples/38-retry-budget"], &flags[..]].concat());
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let ten = budget("10");
+    let sentence = "`client`: seems to differ, though luck among so many figures is not ruled out with 10 pairs: errors 32.5 % → 0.3 % (-62.8 to -1.64 points), p50";
+    assert!(ten.contains(sentence), "{ten}");
+    let two = budget("2");
+    let sentence = "`client`: cannot be told from luck with 2 pairs: errors";
+    assert!(two.contains(sentence), "{two}");
+    for said in [ten, two] {
+        assert!(said.contains("; more --replications would tell."), "{said}");
+        assert!(!said.contains("no difference seen"), "{said}");
+        assert!(!said.contains("shows no difference"), "{said}");
+    }
+}
+
+#[test]
+fn help_says_how_many_pairs_are_run() {
+    let help = text(&["diff", "--help"]).replace('\n', " ");
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let help = words.join(" ");
+    assert!(help.contains("[default: the scenario's, at least 10]"));
+    assert!(!help.contains("[default: 1]"));
+}
+
 #[test]
 fn the_report_does_not_depend_on_the_number_of_threads() {
     let one = text(&canary(&["--threads", "1", "--duration", "10s"]));

@@ -121,6 +121,12 @@ fn revisions_are_compared_and_the_repository_stays_as_it_is() {
         &["diff", "--git", "HEAD~1...HEAD", "--plan-only", "mesh"],
     );
     assert!(since.contains("weight: 90 → 80"), "{since}");
+    // The commit that both have in common has no name: ten digits of its hash are enough.
+    let base = git(dir, &["rev-parse", "HEAD~1"]);
+    assert!(
+        since.starts_with(&format!("{} → HEAD\n", &base[..10])),
+        "{since}"
+    );
     assert_eq!(git(dir, &["status", "--porcelain"]), status);
 }
 

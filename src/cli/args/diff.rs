@@ -26,11 +26,15 @@ Examples:
 Both sides have the same luck: the same requests at the same moments, the same service times
 wherever the change does not reach. A difference is said to be one only where it stands against
 all figures of the report together; of the others it is said how large a difference would have
-been seen.";
+been seen, or that so few runs cannot tell.";
+
+/// Other than elsewhere.
+const PAIRS_HELP: &str = "Pairs of runs; differences then carry 95 % confidence intervals [default: the scenario's, at least 10]";
 
 /// `towtank diff`.
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = DIFF_EXAMPLES)]
+#[command(mut_arg("replications", |arg| arg.help(PAIRS_HELP)))]
 pub struct DiffArgs {
     /// BEFORE and AFTER: manifests, or folders that hold a scenario; with --git paths of both.
     ///

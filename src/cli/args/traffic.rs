@@ -103,7 +103,8 @@ pub struct Repeat {
     /// Seed of all randomness [default: the scenario's, else 1].
     #[arg(long, value_name = "N", value_parser = seed, allow_hyphen_values = true)]
     pub seed: Option<u64>,
-    /// Independent repetitions; figures then carry 95 % confidence intervals [default: 1].
+    /// Independent repetitions; figures then carry 95 % confidence intervals
+    /// [default: the scenario's, else 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(REPLICATIONS_MAX)), allow_hyphen_values = true)]
     pub replications: Option<u32>,
     /// Threads for replications; the result does not depend on it [default: all cores].

@@ -17,6 +17,9 @@ use crate::units::SimDuration;
 
 /// Chance that a report without any difference claims one.
 const LEVEL: f64 = 0.05;
+/// Differences that matter: of a share, and of anything else as a part of the figure.
+const SHARE_MATTERS: f64 = 0.02;
+const PART_MATTERS: f64 = 0.25;
 /// Share of reports in which a difference of the size of [`Metric::visible`] is seen.
 const POWER: f64 = 0.8;
 
@@ -107,6 +110,21 @@ pub struct Metric {
     /// How many times the variance of the difference would be without pairing.
     pub pairing: Option<f64>,
     chance: Option<f64>,
+}
+
+impl Metric {
+    /// True when it is told from luck no more than from a difference that matters: the interval
+    /// reaches as far as one.
+    pub fn is_open(&self) -> bool {
+        let (Seen::Noise, Some(interval)) = (self.seen, self.difference) else {
+            return false;
+        };
+        let matters = match self.figure.unit() {
+            Quantity::Share => SHARE_MATTERS,
+            _ => PART_MATTERS * self.before.unwrap_or(0.0).max(self.after.unwrap_or(0.0)),
+        };
+        interval.mean.abs() + interval.half > matters
+    }
 }
 
 /// Everything about one subject.
@@ -316,4 +334,25 @@ fn variance(values: &[f64]) -> f64 {
     let Some(mean) = mean(values) else { return 0.0 };
     let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
     squares / (values.len() as f64 - 1.0).max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(figure: Figure, before: &[f64], after: &[f64]) -> bool {
+        let some = |values: &[f64]| values.iter().copied().map(Some).collect::<Vec<_>>();
+        let metric = metric(figure, &some(before), &some(after));
+        assert_eq!(metric.seen, Seen::Noise);
+        metric.is_open()
+    }
+
+    #[test]
+    fn a_wide_interval_is_no_proof_of_no_difference() {
+        assert!(open(Figure::ErrorRate, &[0.0, 0.0], &[0.31, 0.42]));
+        assert!(open(Figure::P50, &[10.0, 12.0], &[10.0, 17.0]));
+        let (before, after) = ([0.010, 0.011, 0.012], [0.012, 0.010, 0.011]);
+        assert!(!open(Figure::ErrorRate, &before, &after));
+        assert!(!open(Figure::P50, &[100.0, 101.0], &[101.0, 101.0]));
+    }
 }

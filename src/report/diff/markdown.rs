@@ -1,6 +1,8 @@
 //! The comparison as a comment on a pull request: the answer in the open, the rest to unfold.
 
-use super::words::{change, figure_name, luck, quiet, reached, subject, value, visible};
+use super::words::{
+    change, figure_name, luck, open_word, quiet, reached, side, subject, value, visible,
+};
 use super::{Behaviour, DiffReport, Figure, TableEntry};
 
 /// Longest text; GitHub takes 65,536 characters.
@@ -42,7 +44,7 @@ fn figures(out: &mut String, behaviour: &Behaviour) {
     for row in behaviour
         .rows
         .iter()
-        .filter(|row| row.load.is_some() || row.differs)
+        .filter(|row| row.load.is_some() || row.differs || row.is_open())
     {
         for (number, figure) in row.figures.iter().enumerate() {
             let name = if number == 0 {
@@ -69,6 +71,7 @@ fn figures(out: &mut String, behaviour: &Behaviour) {
 fn said(figure: &Figure) -> String {
     match figure.seen.as_str() {
         "difference" => "**differs**".to_owned(),
+        "noise" if figure.open => open_word(figure).to_owned(),
         "noise" => visible(figure).map_or_else(String::new, |size| {
             format!("none seen; {size} would have been")
         }),
@@ -118,7 +121,6 @@ fn one(out: &mut String, entry: &TableEntry) {
     );
     out.push_str(&fenced(&head));
     for field in &entry.fields {
-        let side = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
         let line = format!(
             "{mark}   {}: {} → {}{}",
             field.path,

@@ -2,7 +2,9 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::words::{change, figure_name, luck, quiet, reached, subject, value, visible};
+use super::words::{
+    change, figure_name, luck, open_word, quiet, reached, side, subject, value, visible,
+};
 use super::{Behaviour, DiffReport, Figure, Row, TableEntry};
 use crate::report::format::wrap;
 use crate::report::json::Finding;
@@ -79,8 +81,6 @@ fn one(out: &mut String, entry: &TableEntry) {
             (None, Some(after)) if after == "present" => format!("+ {}", field.path),
             (Some(before), None) if before == "present" => format!("- {}", field.path),
             (before, after) => {
-                let side =
-                    |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
                 format!("{}: {} → {}", field.path, side(before), side(after))
             }
         };
@@ -116,7 +116,7 @@ fn figures(out: &mut String, behaviour: &Behaviour) {
     for row in behaviour
         .rows
         .iter()
-        .filter(|row| row.load.is_some() || row.differs)
+        .filter(|row| row.load.is_some() || row.differs || row.is_open())
     {
         table.title(&subject(row));
         for figure in &row.figures {
@@ -133,6 +133,7 @@ fn cells(table: &mut Table, row: &Row, figure: &Figure) {
     let said = match figure.seen.as_str() {
         "difference" => "differs".to_owned(),
         "equal" => "equal".to_owned(),
+        "noise" if figure.open => open_word(figure).to_owned(),
         "noise" => visible(figure).map_or_else(
             || "no difference seen".to_owned(),
             |size| format!("none seen; {size} would have been"),

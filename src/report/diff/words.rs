@@ -6,6 +6,11 @@ use crate::report::expectation::shown;
 use crate::report::format::{digits, millis, plural, rate};
 use crate::report::json::Finding;
 
+/// Said of a figure whose interval is too wide to say anything.
+const WIDE: &str = "cannot be told from luck";
+/// Said of one whose interval leaves zero out, and that is none against all figures together.
+const APART: &str = "seems to differ";
+
 /// Sentences, the most important first.
 pub(super) fn summary(report: &DiffReport) -> Vec<String> {
     let mut all = vec![of_tables(report)];
@@ -102,6 +107,7 @@ fn of_row(row: &Row) -> String {
             .collect::<Vec<_>>()
     };
     let (apart, noise, unknown) = (of("difference"), of("noise"), of("unknown"));
+    let (open, noise): (Vec<&Figure>, Vec<&Figure>) = noise.into_iter().partition(|f| f.open);
     let mut parts: Vec<String> = apart
         .iter()
         .map(|figure| {
@@ -113,6 +119,9 @@ fn of_row(row: &Row) -> String {
             )
         })
         .collect();
+    if !open.is_empty() {
+        parts.push(undecided(open, row.pairs));
+    }
     if !noise.is_empty() {
         let sizes: Vec<String> = noise
             .iter()
@@ -123,7 +132,7 @@ fn of_row(row: &Row) -> String {
             .collect();
         parts.push(format!("no difference seen in {}", sizes.join(", ")));
     }
-    if apart.is_empty() && noise.is_empty() && !unknown.is_empty() {
+    if parts.is_empty() && !unknown.is_empty() {
         let steps: Vec<String> = unknown
             .iter()
             .filter(|f| f.before != f.after)
@@ -138,6 +147,39 @@ fn of_row(row: &Row) -> String {
         return format!("{name}: the same in every replication.");
     }
     format!("{name}: {}.", parts.join("; "))
+}
+
+/// An interval that holds zero is no proof of no difference when it is wide; one that leaves zero
+/// out is no difference yet among so many.
+fn undecided(open: Vec<&Figure>, pairs: usize) -> String {
+    let (apart, wide): (Vec<&Figure>, Vec<&Figure>) = open.into_iter().partition(|f| is_apart(f));
+    let listed = |figures: &[&Figure]| {
+        let one = |f: &&Figure| format!("{} {} ({})", figure_name(f), steps(f), span(f));
+        figures.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let pairs = plural(pairs as u64, "pair", "pairs");
+    let mut parts = Vec::new();
+    if !apart.is_empty() {
+        parts.push(format!(
+            "{APART}, though luck among so many figures is not ruled out with {pairs}: {}",
+            listed(&apart)
+        ));
+    }
+    if !wide.is_empty() {
+        parts.push(format!("{WIDE} with {pairs}: {}", listed(&wide)));
+    }
+    parts.push("more --replications would tell".to_owned());
+    parts.join("; ")
+}
+
+/// What the table says of a figure that is open.
+pub(super) fn open_word(figure: &Figure) -> &'static str {
+    if is_apart(figure) { APART } else { WIDE }
+}
+
+/// By itself it would be a difference.
+fn is_apart(figure: &Figure) -> bool {
+    (figure.difference.as_ref()).is_some_and(|bounds| bounds.low > 0.0 || bounds.high < 0.0)
 }
 
 fn of_findings(what: &str, findings: &[Finding]) -> Vec<String> {
@@ -174,6 +216,15 @@ pub(super) fn figure_name(figure: &Figure) -> &str {
     }
 }
 
+/// One side of a field: an empty text has to be seen.
+pub(super) fn side(text: &Option<String>) -> String {
+    match text.as_deref() {
+        None => "none".to_owned(),
+        Some("") => "\"\"".to_owned(),
+        Some(text) => text.to_owned(),
+    }
+}
+
 /// `45 ms → 69 ms`.
 pub(super) fn steps(figure: &Figure) -> String {
     format!(
@@ -202,6 +253,21 @@ pub(super) fn change(figure: &Figure) -> String {
         size(figure, bounds.mean.abs()),
         size(figure, half)
     )
+}
+
+/// `-62.8 to +1.6 points`: both ends of the interval.
+fn span(figure: &Figure) -> String {
+    let Some(bounds) = figure.difference else {
+        return "-".to_owned();
+    };
+    let end = |x: f64| {
+        let sign = if x < 0.0 { '-' } else { '+' };
+        format!("{sign}{}", size(figure, x.abs()))
+    };
+    let (low, high) = (end(bounds.low), end(bounds.high));
+    // The unit once is enough.
+    let low = low.strip_suffix(" points").unwrap_or(&low);
+    format!("{low} to {high}")
 }
 
 /// The smallest difference that would have been seen.
@@ -239,7 +305,7 @@ pub(super) fn quiet(behaviour: &Behaviour) -> Option<String> {
     let edges = behaviour
         .rows
         .iter()
-        .filter(|row| row.load.is_none() && !row.differs);
+        .filter(|row| row.load.is_none() && !row.differs && !row.is_open());
     let edges: Vec<&Row> = edges.collect();
     let equal = |row: &&&Row| row.figures.iter().all(|f| f.seen == "equal");
     let same = edges.iter().filter(equal).count();
@@ -271,5 +337,16 @@ pub(super) fn reached(entry: &TableEntry) -> String {
     match entry.proxies.len() {
         n if n > 4 => format!("{n} proxies: {shown}, …"),
         _ => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::side;
+
+    #[test]
+    fn an_empty_value_is_seen() {
+        let texts = [None, Some(String::new()), Some("/".to_owned())];
+        assert_eq!(texts.map(|text| side(&text)), ["none", "\"\"", "/"]);
     }
 }

@@ -99,11 +99,11 @@ fn summary(group: &[&EjectionRecord]) -> String {
         pods.sort_unstable();
         pods.dedup();
         words.push(format!(
-            "{} and stay: maxEjectionPercent allows no more",
+            "{}: maxEjectionPercent allows no more",
             plural(
                 pods.len() as u64,
-                "pod is bad enough",
-                "pods are bad enough"
+                "pod is bad enough and stays",
+                "pods are bad enough and stay"
             ),
         ));
     }
@@ -122,4 +122,24 @@ fn why(kind: &str) -> &str {
 
 fn moment(at: SimTime) -> String {
     format!("{:.2}s", at.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_that_stay_are_counted_in_their_number() {
+        let kept = |pod: &str| EjectionRecord {
+            proxy: "web-0".to_owned(),
+            pod: pod.to_owned(),
+            ..EjectionRecord::default()
+        };
+        let (one, other) = (kept("a-0"), kept("a-1"));
+        let limit = "maxEjectionPercent allows no more";
+        let said = summary(&[&one, &one]);
+        assert_eq!(said, format!("1 pod is bad enough and stays: {limit}"));
+        let said = summary(&[&one, &other]);
+        assert_eq!(said, format!("2 pods are bad enough and stay: {limit}"));
+    }
 }

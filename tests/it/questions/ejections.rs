@@ -18,6 +18,12 @@ fn question_3_all_are_ejected_and_panic_uses_them_all() {
         what(&run, "TT-EJECTION-COLLAPSE"),
         &["into panic", "picks go to all hosts, ejected ones too"],
     );
+    let help = |run: &Value| {
+        let found = finding(run, "TT-EJECTION-COLLAPSE").expect("it is found");
+        found["help"].as_str().expect("an advice").to_owned()
+    };
+    contains(&help(&run), &["`minHealthPercent` is 50% here"]);
+    contains(&help(&asked(5)), &["or `minHealthPercent` above zero"]);
     let out: Vec<u64> = ejections(&run)
         .iter()
         .filter_map(|e| e["out"].as_u64())
