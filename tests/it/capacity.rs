@@ -179,7 +179,7 @@ fn replicas_are_as_many_as_the_work_needs_with_a_zone_to_lose() {
 fn one_pod_is_enough_and_two_are_with_a_zone_to_lose() {
     let limits = "concurrency: 1, queue: 1000, serviceTime: 5ms";
     let (_folder, path) = mesh(limits, "rate: 20/s", "'error_rate < 1%'");
-    let short = ["--duration", "20s", "--replications", "2"];
+    let short = ["--duration", "40s", "--replications", "2"];
     let target = ["--target", "1x", "--set", "deploy/api:spec.replicas=4"];
     let found = program::json(&[&["capacity", &path], &short[..], &target].concat());
     let api = &found["plan"]["workloads"][0];
@@ -198,7 +198,7 @@ fn why_no_number_of_pods_holds_without_a_zone_is_said() {
         "capacity",
         &path,
         "--duration",
-        "20s",
+        "40s",
         "--replications",
         "2",
         "--target",

@@ -192,6 +192,10 @@ fn a_wide_interval_is_not_called_no_difference() {
     let two = budget("2");
     let sentence = "`client`: cannot be told from luck with 2 pairs: errors";
     assert!(two.contains(sentence), "{two}");
+    assert!(
+        two.contains("(-100 to +100 points)"),
+        "a share is no more: {two}"
+    );
     for said in [ten, two] {
         assert!(said.contains("; more --replications would tell."), "{said}");
         assert!(!said.contains("no difference seen"), "{said}");

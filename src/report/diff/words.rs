@@ -261,6 +261,11 @@ fn span(figure: &Figure) -> String {
         return "-".to_owned();
     };
     let end = |x: f64| {
+        // Few pairs have intervals that no share can have.
+        let x = match figure.quantity {
+            Quantity::Share => x.clamp(-1.0, 1.0),
+            _ => x,
+        };
         let sign = if x < 0.0 { '-' } else { '+' };
         format!("{sign}{}", size(figure, x.abs()))
     };
