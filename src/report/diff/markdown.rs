@@ -124,8 +124,8 @@ fn one(out: &mut String, entry: &TableEntry) {
         let line = format!(
             "{mark}   {}: {} → {}{}",
             field.path,
-            side(&field.before),
-            side(&field.after),
+            side(field.before.as_deref()),
+            side(field.after.as_deref()),
             place(&field.place)
         );
         out.push_str(&fenced(&line));

@@ -81,7 +81,12 @@ fn one(out: &mut String, entry: &TableEntry) {
             (None, Some(after)) if after == "present" => format!("+ {}", field.path),
             (Some(before), None) if before == "present" => format!("- {}", field.path),
             (before, after) => {
-                format!("{}: {} → {}", field.path, side(before), side(after))
+                format!(
+                    "{}: {} → {}",
+                    field.path,
+                    side(before.as_deref()),
+                    side(after.as_deref())
+                )
             }
         };
         out.push_str(&wrap(&format!("{text}{place}"), "      ", 8, PAGE));

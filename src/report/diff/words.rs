@@ -217,8 +217,8 @@ pub(super) fn figure_name(figure: &Figure) -> &str {
 }
 
 /// One side of a field: an empty text has to be seen.
-pub(super) fn side(text: &Option<String>) -> String {
-    match text.as_deref() {
+pub(super) fn side(text: Option<&str>) -> String {
+    match text {
         None => "none".to_owned(),
         Some("") => "\"\"".to_owned(),
         Some(text) => text.to_owned(),
@@ -352,6 +352,9 @@ mod tests {
     #[test]
     fn an_empty_value_is_seen() {
         let texts = [None, Some(String::new()), Some("/".to_owned())];
-        assert_eq!(texts.map(|text| side(&text)), ["none", "\"\"", "/"]);
+        assert_eq!(
+            texts.map(|text| side(text.as_deref())),
+            ["none", "\"\"", "/"]
+        );
     }
 }
