@@ -218,6 +218,8 @@ fn one_load(
         ramp_up: SimDuration::ZERO,
         timeout: None,
         retries: None,
+        timeout_origin: Origin::BUILT_IN,
+        retries_origin: Origin::BUILT_IN,
         origin: Origin::BUILT_IN,
     };
     Ok(Scenario {

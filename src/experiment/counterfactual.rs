@@ -9,7 +9,7 @@ mod pods;
 mod storms;
 mod waiting;
 
-use super::replicate;
+use super::{failover, replicate};
 use crate::config::scenario::{Model, Scenario};
 use crate::observe::Record;
 use crate::observe::record::{EdgeRecord, Finding, failed};
@@ -20,6 +20,10 @@ use crate::xds::cluster::service_host;
 
 /// Runs that are spent on all findings of a record together.
 const RUNS_MAX: usize = 30;
+/// Found by another run, without what is lost.
+const OVERLOAD: &str = "TT-FAILOVER-OVERLOAD";
+/// Of the share of requests that fail, this much has to be won at least.
+const BETTER: f64 = 0.1;
 /// What is left of the longest 99th percentile when a slow start is enough.
 const QUICKER: f64 = 0.75;
 
@@ -51,6 +55,14 @@ impl<'c> Candidate<'c> {
             what,
             change: Box::new(change),
         }
+    }
+
+    /// Both changes.
+    fn and(self, other: Self) -> Self {
+        Self::new(format!("{}, {}", self.what, other.what), move |trial| {
+            (self.change)(trial);
+            (other.change)(trial);
+        })
     }
 
     /// A change of the tables, now and whenever they change.
@@ -95,7 +107,10 @@ pub fn add(
             if open.is_empty() || runs == RUNS_MAX {
                 break;
             }
-            let Some((other, findings)) = run(&candidate, usual, record.seed, control) else {
+            let is_loss = |at: &usize| record.findings[*at].code == OVERLOAD;
+            let with_loss = open.iter().any(is_loss);
+            let tried_out = run(&candidate, usual, record.seed, with_loss, control);
+            let Some((other, findings)) = tried_out else {
                 continue;
             };
             if (control.interrupted).load(std::sync::atomic::Ordering::Relaxed) {
@@ -105,7 +120,8 @@ pub fn add(
             tried.push(candidate.what.clone());
             open.retain(|at| {
                 let finding = &record.findings[*at];
-                let stays = findings.iter().any(|f| is_same(f, finding));
+                let stays = |f: &Finding| is_same(f, finding) || has_moved(f, finding, record);
+                let stays = findings.iter().any(stays);
                 if stays {
                     return true;
                 }
@@ -134,7 +150,9 @@ fn candidates<'u>(record: &Record, finding: &Finding, usual: Usual<'u>) -> Vec<C
         ("TT-NC-WINDOW", _) => pods::at_once(usual).into_iter().collect(),
         ("TT-COLD-PODS", _) => pods::slow_starts(),
         ("TT-ROLLOUT-LOSS", [(workload, _)]) => pods::longer_ends(workload, usual),
-        ("TT-NO-HEADROOM", [(workload, _)]) => pods::more_places(workload, usual),
+        ("TT-NO-HEADROOM", [(workload, _)]) => pods::more_places(&[workload], usual),
+        (OVERLOAD, edges) => pods::carry(record, edges, usual),
+        ("TT-FAULT-RETRIED", edges) => calls::fewer_layers(edges),
         ("TT-CASCADE", _) => waiting::candidates(record, usual),
         ("TT-WORKER-SKEW", [(client, cluster)]) if cluster.is_empty() => {
             balance::more_connections(client, usual)
@@ -146,11 +164,15 @@ fn candidates<'u>(record: &Record, finding: &Finding, usual: Usual<'u>) -> Vec<C
         ("TT-BREAKER-OPEN", [edge]) => calls::higher_limits(record, edge, usual),
         ("TT-EJECTION-COLLAPSE", [edge]) => calls::fewer_ejections(edge, usual),
         ("TT-EJECTION-REFUSED", [edge]) => calls::more_ejections(edge, usual),
-        ("TT-FAILOVER-NEVER", [edge]) => calls::outlier_detection(edge, usual),
+        ("TT-FAILOVER-NEVER", [edge]) => {
+            let mut all = calls::outlier_detection(edge, usual);
+            all.extend(balance::no_distribute(edge, usual));
+            all
+        }
         ("TT-MIRROR-LOAD", [(_, cluster)]) => calls::fewer_copies(cluster, usual),
         ("TT-RETRY-LAYERS", layers) => calls::one_layer(layers),
-        ("TT-TIMEOUTS-INVERTED", [(_, outer), inner]) => {
-            calls::shorter_timeouts(outer, inner, usual)
+        ("TT-TIMEOUTS-INVERTED", [outer, inner]) => {
+            calls::shorter_timeouts(record, outer, inner, usual)
         }
         _ => Vec::new(),
     }
@@ -161,6 +183,7 @@ fn run(
     candidate: &Candidate<'_>,
     usual: Usual<'_>,
     seed: u64,
+    with_loss: bool,
     control: &Control<'_>,
 ) -> Option<(Record, Vec<Finding>)> {
     let mut trial = Trial {
@@ -175,18 +198,33 @@ fn run(
         keep_requests: 0,
         ..*control
     };
-    let record = replicate(&plan, seed, 1, Some(1), &quiet);
-    let findings = verdict::judge(&record, &trial.snapshot);
+    let mut record = replicate(&plan, seed, 1, Some(1), &quiet);
+    record.findings = verdict::judge(&record, &trial.snapshot);
+    if with_loss {
+        let Trial {
+            snapshot,
+            model,
+            scenario,
+        } = &trial;
+        failover::add(&mut record, snapshot, model, scenario, &quiet);
+    }
+    let findings = std::mem::take(&mut record.findings);
     Some((record, findings))
 }
 
 /// The same code about the same load or calls; a storm is one wherever it is.
 fn is_same(other: &Finding, finding: &Finding) -> bool {
     if other.code != finding.code {
-        return false;
+        // Who does not recover at all is no better off than who does slowly.
+        let codes = (finding.code, other.code);
+        return codes == ("TT-SLOW-RECOVERY", "TT-METASTABLE");
     }
-    if finding.code == "TT-RETRY-STORM" {
+    if ["TT-RETRY-STORM", OVERLOAD].contains(&finding.code) {
         return true;
+    }
+    if finding.code == "TT-FAULT-RETRIED" {
+        // With or without somebody who hides it.
+        return other.edges.last() == finding.edges.last();
     }
     if !finding.edges.is_empty() {
         return other.edges == finding.edges;
@@ -195,6 +233,13 @@ fn is_same(other: &Finding, finding: &Finding) -> bool {
     let at = if finding.code == "TT-NC-WINDOW" { 3 } else { 1 };
     let subject = |f: &Finding| f.what.split('`').nth(at).map(str::to_owned);
     subject(other) == subject(finding)
+}
+
+/// A timeout that is inverted at another place than before: the change only moved it.
+fn has_moved(other: &Finding, finding: &Finding, record: &Record) -> bool {
+    let code = "TT-TIMEOUTS-INVERTED";
+    let is_new = || (record.findings.iter()).all(|f| f.code != code || f.edges != other.edges);
+    (finding.code, other.code) == (code, code) && is_new()
 }
 
 /// The finding is gone, and nothing is won by it.
@@ -212,7 +257,8 @@ fn is_no_better(record: &Record, other: &Record, finding: &Finding) -> bool {
         | "TT-EJECTION-COLLAPSE"
         | "TT-EJECTION-REFUSED"
         | "TT-FAILOVER-NEVER"
-        | "TT-ROLLOUT-LOSS" => failing(other) >= failing(record),
+        | OVERLOAD
+        | "TT-ROLLOUT-LOSS" => failing(other) >= (1.0 - BETTER) * failing(record),
         _ => false,
     }
 }
@@ -247,11 +293,12 @@ fn told(what: &str, record: &Record, other: &Record, code: &str) -> String {
             "simulated with {what}: nobody else fills up, {share:.2} % of requests fail ({before:.2} % without it)"
         ),
         (
-            "TT-METASTABLE" | "TT-RETRY-STORM" | "TT-COLLAPSE" | "TT-NC-WINDOW" | "TT-COLD-PODS",
+            "TT-METASTABLE" | "TT-SLOW-RECOVERY" | "TT-RETRY-STORM" | "TT-COLLAPSE"
+            | "TT-NC-WINDOW" | "TT-COLD-PODS",
             _,
         ) => {
             let recovery = match verdict::recovered_after(other) {
-                Some(seconds) if code == "TT-METASTABLE" => {
+                Some(seconds) if ["TT-METASTABLE", "TT-SLOW-RECOVERY"].contains(&code) => {
                     format!("the load recovers {seconds:.1} s after the trigger, ")
                 }
                 _ => String::new(),
@@ -296,4 +343,35 @@ fn hosts(clusters: &[&str]) -> String {
         host.split('.').next().unwrap_or(host).to_owned()
     };
     clusters.iter().map(host).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::record::{ClientRecord, Severity};
+
+    #[test]
+    fn a_hair_is_no_improvement() {
+        let record = |failed: u64| Record {
+            clients: vec![ClientRecord {
+                requests: 10_000,
+                statuses: [("503".to_owned(), failed)].into(),
+                ..ClientRecord::default()
+            }],
+            ..Record::default()
+        };
+        let finding = Finding {
+            code: "TT-FAILOVER-NEVER",
+            severity: Severity::Error,
+            what: String::new(),
+            chain: Vec::new(),
+            cause: None,
+            help: String::new(),
+            edges: Vec::new(),
+            counterfactual: None,
+        };
+        let no_better = |after| is_no_better(&record(2586), &record(after), &finding);
+        assert!(no_better(2584) && no_better(2400));
+        assert!(!no_better(2300) && !no_better(0));
+    }
 }

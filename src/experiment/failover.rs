@@ -7,8 +7,9 @@
 use super::replicate;
 use crate::config::scenario::{EventKind, Model, Part, Scenario, TargetKind};
 use crate::observe::Record;
-use crate::observe::record::{Finding, Severity, WorkloadRecord};
+use crate::observe::record::{EdgeRecord, Finding, Severity, WorkloadRecord, proxy_of};
 use crate::simulation::{Control, prepare};
+use crate::units::Origin;
 use crate::xds::Snapshot;
 
 /// Busy share from which a workload is full, and by how much it has to be above the other run's.
@@ -51,20 +52,22 @@ pub fn add(
         // One that gets nothing when nothing is lost is no part of that run.
         let none = WorkloadRecord::default();
         let without = other.workloads.iter().find(|w| w.name == with.name);
-        overload(with, without.unwrap_or(&none))
+        Some((with.name.clone(), overload(with, without.unwrap_or(&none))?))
     });
-    let found: Vec<String> = overloaded.filter(|_| !stopped).collect();
-    if found.is_empty() {
+    let found: Vec<(String, String)> = overloaded.filter(|_| !stopped).collect();
+    let Some((first, _)) = found.first() else {
         return;
-    }
+    };
+    let cause = cause(record, snapshot.last(), first);
+    let sentences: Vec<&str> = found.iter().map(|(_, sentence)| &**sentence).collect();
     record.findings.push(Finding {
         code: "TT-FAILOVER-OVERLOAD",
         severity: Severity::Error,
-        what: format!("what is left does not carry the load: {}", found.join("; ")),
+        what: format!("what is left does not carry the load: {}", sentences.join("; ")),
         chain: lost,
-        cause: None,
+        cause,
         help: "more `replicas` in every place that has to take over; `towtank capacity --target 1x` says how many, simulated with each zone lost".to_owned(),
-        edges: Vec::new(),
+        edges: found.into_iter().map(|(name, _)| (name, String::new())).collect(),
         counterfactual: None,
     });
     record
@@ -82,6 +85,34 @@ fn is_loss(what: &EventKind) -> bool {
         },
         _ => false,
     }
+}
+
+/// What sends a workload more when others are gone, and where it was declared.
+fn cause(record: &Record, tables: &Snapshot, name: &str) -> Option<String> {
+    let id = tables.workload_of(name)?;
+    let workload = &tables.workloads[id];
+    let place = |origin: Origin| (!origin.is_built_in()).then(|| tables.origins.place(origin));
+    let takes_over = taken_over_by(record, name).and_then(|edge| {
+        let proxy = tables.workload_of(proxy_of(&edge.from))?;
+        let known = &tables.tables[tables.workloads[proxy].tables?];
+        let cluster = &tables.clusters[tables.cluster_named(known, &edge.cluster)?];
+        cluster.outlier.as_ref()?;
+        place(cluster.policy_origin)
+    });
+    let declared = place(workload.origin);
+    let declared = declared.map(|at| format!("the {} of {name} at {at}", workload.kind));
+    let policy = takes_over
+        .map(|at| format!("`outlierDetection` in {at}, which sends {name} what others served"));
+    let both: Vec<String> = policy.into_iter().chain(declared).collect();
+    (!both.is_empty()).then(|| both.join("; "))
+}
+
+/// The calls that most of a workload's requests come by.
+pub(super) fn taken_over_by<'r>(record: &'r Record, name: &str) -> Option<&'r EdgeRecord> {
+    let calls = record.edges.iter();
+    calls
+        .filter(|e| e.to == name && e.cluster != "-")
+        .max_by_key(|e| e.requests)
 }
 
 /// Both figures of a workload that is full with the failure and not without it.

@@ -87,6 +87,13 @@ impl Record {
         counts.unwrap_or(1)
     }
 
+    /// The load from there that itself waits longest for a try, of those that do not wait for ever.
+    pub fn most_patient(&self, from: &str) -> Option<&ClientRecord> {
+        let own = self.clients.iter().filter(|client| client.from == from);
+        own.filter(|client| client.timeout.is_some())
+            .max_by_key(|client| client.timeout)
+    }
+
     /// Requests that a workload's pods took at once when the run began; `None`: no limit, or it
     /// never had anything to do.
     pub fn places_of(&self, workload: &str) -> Option<u64> {
@@ -173,6 +180,14 @@ pub struct ClientRecord {
     pub from: String,
     /// URL it called.
     pub url: String,
+    /// How long the client itself waits for each try; `None`: without end.
+    pub timeout: Option<SimDuration>,
+    /// Tries of the client itself beyond the first, above those of its proxy.
+    pub retries: u32,
+    /// `file:line` of the timeout.
+    pub timeout_place: Option<String>,
+    /// `file:line` of the retries.
+    pub retries_place: Option<String>,
     /// Requests that were started after warm-up.
     pub started: u64,
     /// Requests that ended (started after warm-up).
@@ -425,6 +440,8 @@ pub struct Happening {
     pub at: SimTime,
     /// Whether something begins or ends with it.
     pub kind: HappeningKind,
+    /// Pods that fail by it, or come back: their numbers in the tables.
+    pub pods: Vec<u32>,
     /// A sentence.
     pub what: String,
 }
@@ -464,7 +481,9 @@ pub enum HappeningKind {
     Begins,
     /// A disturbance is over.
     Ends,
-    /// Something that happens once (a rollout, a change of size), or news of it.
+    /// Somebody changes the mesh: a rollout, another size, another configuration.
+    Changes,
+    /// News of something, or what an autoscaler does.
     Passes,
 }
 

@@ -4,6 +4,7 @@ mod tables;
 
 use self::tables::{add_statuses, add_text, clusters, edges, endpoints, proxies, workloads};
 use super::plan::{ActionPlan, NIL, Plan};
+use super::timeline_plan::Action;
 use super::worker;
 use super::world::World;
 use crate::data_plane::Trail;
@@ -190,7 +191,9 @@ pub fn record(plan: &Plan, seed: u64, outcomes: &[Outcome]) -> Record {
         },
         courses: first.map(|o| o.courses.clone()).unwrap_or_default(),
         joined: first.map(|o| o.joined.clone()).unwrap_or_default(),
-        happenings: first.map(happenings).unwrap_or_default(),
+        happenings: first
+            .map(|first| happenings(plan, first))
+            .unwrap_or_default(),
         ejections: first.map(|o| ejections(plan, o)).unwrap_or_default(),
         assumed: plan.assumed.clone(),
         warnings: plan.warnings.clone(),
@@ -217,6 +220,10 @@ fn clients(plan: &Plan, outcomes: &[Outcome]) -> Vec<ClientRecord> {
                 name: load.name.clone(),
                 from: load.from.clone(),
                 url: load.url.clone(),
+                timeout: load.timeout,
+                retries: load.retries.as_ref().map_or(0, |own| own.attempts),
+                timeout_place: load.timeout_place.clone(),
+                retries_place: load.retries_place.clone(),
                 ..ClientRecord::default()
             };
             for outcome in outcomes {
@@ -289,14 +296,29 @@ fn series(outcome: &Outcome) -> Series {
     }
 }
 
-fn happenings(outcome: &Outcome) -> Vec<Happening> {
+fn happenings(plan: &Plan, outcome: &Outcome) -> Vec<Happening> {
     let told = outcome.told.iter();
     told.map(|(at, kind, what)| Happening {
         at: *at,
         kind: *kind,
+        pods: pods_of(plan, *at, what),
         what: what.clone(),
     })
     .collect()
+}
+
+/// Pods that fail or come back by what was told of a moment.
+fn pods_of(plan: &Plan, at: SimTime, what: &str) -> Vec<u32> {
+    let all = plan.timeline.iter().flat_map(|t| &t.actions);
+    let pods = all.filter_map(|(when, action, sentence)| match action {
+        Action::Fail { pods, .. } | Action::Restore { pods }
+            if (*when, &**sentence) == (at, what) =>
+        {
+            Some(pods.iter().copied())
+        }
+        _ => None,
+    });
+    pods.flatten().collect()
 }
 
 fn ejections(plan: &Plan, outcome: &Outcome) -> Vec<EjectionRecord> {

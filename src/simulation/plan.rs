@@ -114,6 +114,9 @@ pub(crate) struct LoadPlan {
     pub(crate) timeout: Option<SimDuration>,
     /// The client's own retries.
     pub(crate) retries: Option<RepeatPlan>,
+    /// `file:line` of the timeout, and of the retries.
+    pub(crate) timeout_place: Option<String>,
+    pub(crate) retries_place: Option<String>,
     /// The client stands outside: the way to each of its gateway pods. Empty when it does not.
     pub(crate) outside: Vec<Link>,
 }

@@ -157,7 +157,7 @@ fn kind_of(action: &Action) -> HappeningKind {
         | Action::Mended
         | Action::DelayEnds { .. } => HappeningKind::Ends,
         Action::Scale { .. } | Action::Rollout { .. } | Action::Configure { .. } => {
-            HappeningKind::Passes
+            HappeningKind::Changes
         }
     }
 }

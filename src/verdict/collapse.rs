@@ -7,8 +7,9 @@
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::course::windows;
-use super::{Context, percent};
-use crate::observe::record::{Finding, HappeningKind, Severity};
+use super::{Context, causes, percent};
+use crate::observe::Record;
+use crate::observe::record::{Finding, Happening, HappeningKind, Severity};
 
 /// Less than this of the best goodput so far is a breakdown.
 const BROKEN: f64 = 0.5;
@@ -46,11 +47,10 @@ impl Hazard {
 
 pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let record = context.record;
-    let lasts = |kind: HappeningKind| record.happenings.iter().filter(|h| h.kind == kind).count();
-    if lasts(HappeningKind::Begins) > 0 {
-        // What follows a trigger is another finding's business.
-        return;
-    }
+    let end = record.duration.as_secs_f64();
+    // What follows a trigger is another finding's business.
+    let quiet = quiet_until(record).unwrap_or(end).min(end);
+    let length = record.series.window.as_secs_f64();
     for (index, client) in (0..).zip(&record.clients) {
         let mut healthy = 0.0;
         let mut collapses = Vec::new();
@@ -60,22 +60,28 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             record.all_series.iter().collect()
         };
         for series in &all {
-            let course = windows(record, series, index);
+            let mut course = windows(record, series, index);
+            course.retain(|w| w.at + length <= quiet + 1e-9);
             let goodput: Vec<f64> = course.iter().filter_map(|w| w.goodput).collect();
             let collapsed = broken_from(&goodput).map(|at| course[at].at);
-            healthy += collapsed.unwrap_or(record.duration.as_secs_f64());
+            healthy += collapsed.unwrap_or(quiet);
             collapses.extend(collapsed);
         }
         if collapses.is_empty() {
             continue;
         }
         collapses.sort_by(f64::total_cmp);
+        let trigger = if quiet < end {
+            format!("before anything happens (at {quiet:.1} s)")
+        } else {
+            "without any trigger".to_owned()
+        };
         let hazard = Hazard::of(collapses.len() as u32, healthy / 3600.0);
         findings.push(Finding {
             code: "TT-COLLAPSE",
             severity: Severity::Error,
             what: format!(
-                "`{}` collapses and stays down in {} of {} replications, without any trigger: {:.1} times per hour of healthy time (95 %: {:.1} to {:.1})",
+                "`{}` collapses and stays down in {} of {} replications, {trigger}: {:.1} times per hour of healthy time (95 %: {:.1} to {:.1})",
                 client.name,
                 collapses.len(),
                 all.len(),
@@ -91,12 +97,19 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 ),
                 format!("less than {} of the earlier goodput was left", percent(BROKEN)),
             ],
-            cause: None,
+            cause: causes::of_work(context, client),
             help: "more replications tell the rate better; less work per failure lowers it: longer timeouts or fewer retries, a shorter queue, more capacity".to_owned(),
             edges: Vec::new(),
             counterfactual: None,
         });
     }
+}
+
+/// When the first thing is done to the mesh, in seconds; `None`: never.
+fn quiet_until(record: &Record) -> Option<f64> {
+    let disturbs = |h: &&Happening| h.kind != HappeningKind::Passes;
+    let first = record.happenings.iter().find(disturbs)?;
+    Some(first.at.as_secs_f64())
 }
 
 /// The window from which goodput is broken to the end, if it is.

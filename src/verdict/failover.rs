@@ -8,24 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, percent};
 use crate::observe::record::{Finding, Happening, HappeningKind, Severity, failed};
-use crate::xds::Cluster;
 use crate::xds::endpoint::{LocalityKind, localize};
+use crate::xds::{Cluster, Endpoint};
 
 /// Share of failed requests from which it is named, and their least number.
 const SHARE: f64 = 0.01;
 const FAILED_MIN: u64 = 20;
 /// Share from which it is an error.
 const GRAVE: f64 = 0.05;
-/// Ends of the sentences that tell of pods that fail.
-const FAILURES: [&str; 4] = [" is killed", " crashes", " hangs", " any more"];
 
 pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let record = context.record;
-    let is_failure = |h: &&Happening| {
-        h.kind == HappeningKind::Begins && FAILURES.iter().any(|end| h.what.ends_with(end))
-    };
-    let failures: Vec<&Happening> = record.happenings.iter().filter(is_failure).collect();
-    if failures.is_empty() {
+    if record.happenings.iter().all(|h| h.pods.is_empty()) {
         return;
     }
     let mut calls: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
@@ -45,6 +39,10 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some(why) = reason(cluster, context, from) else {
             continue;
         };
+        let failures = partly_down(context, cluster);
+        if failures.is_empty() {
+            continue;
+        }
         let mut chain: Vec<String> = failures
             .iter()
             .map(|h| format!("{:.1} s: {}", h.at.as_secs_f64(), h.what))
@@ -71,6 +69,32 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             counterfactual: None,
         });
     }
+}
+
+/// What took pods of a cluster down; nothing when none of them was ever down while another was
+/// left: where all are gone there is nothing to fail over to.
+fn partly_down<'r>(context: &Context<'r>, cluster: &Cluster) -> Vec<&'r Happening> {
+    let exists = |e: &&Endpoint| e.pod.is_none_or(|pod| !context.snapshot.pods[pod].spare);
+    let all = cluster.endpoints.iter().filter(exists).count();
+    let own: BTreeSet<u32> = (cluster.endpoints.iter().filter(exists))
+        .filter_map(|e| Some(e.pod?.index() as u32))
+        .collect();
+    let (mut down, mut failures, mut some_left) = (BTreeSet::new(), Vec::new(), false);
+    for together in context.record.happenings.chunk_by(|a, b| a.at == b.at) {
+        for happening in together {
+            let hit = || happening.pods.iter().filter(|pod| own.contains(pod));
+            match happening.kind {
+                HappeningKind::Begins if hit().next().is_some() => {
+                    down.extend(hit());
+                    failures.push(happening);
+                }
+                HappeningKind::Ends => down.retain(|pod| !happening.pods.contains(pod)),
+                _ => {}
+            }
+        }
+        some_left |= !down.is_empty() && down.len() < all;
+    }
+    if some_left { failures } else { Vec::new() }
 }
 
 /// Why nothing fails over.

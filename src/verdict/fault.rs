@@ -55,15 +55,21 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         let written = of().find_map(|edge| {
             let (retries, place) = context.retries_of(from, &edge.cluster)?;
-            Some((retries, place?))
+            // Retries that were taken away hide nothing and mislead nobody.
+            Some((retries, place.filter(|_| retries > 0)?))
         });
         let hiding = (edges.iter())
             .filter(|outer| outer.to == from && outer.attempts > outer.requests)
             .max_by_key(|outer| outer.attempts - outer.requests);
+        let inner = of()
+            .filter(|edge| edge.cluster != "-")
+            .max_by_key(|edge| edge.requests);
+        let mut edges_of: Vec<&EdgeRecord> = inner.into_iter().collect();
         let (what, mut chain) = match hiding.map(|outer| (outer, retried(edges, outer))) {
             Some((outer, seen))
                 if seen.share(seen.failed) < HIDDEN * calls.share(calls.aborted) =>
             {
+                edges_of.insert(0, outer);
                 hidden(context, from, service, &calls, outer, &seen)
             }
             _ if written.is_some() => (
@@ -87,7 +93,9 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             chain,
             cause: context.fault_of(from, service).map(|place| format!("the fault at {place}")),
             help: "for failures that retries shall meet, let the application fail (`errors` in the Model, an EnvoyFilter at the server's sidecar); for a share that arrives as written, no retries one hop before the fault".to_owned(),
-            edges: Vec::new(),
+            edges: (edges_of.into_iter())
+                .map(|edge| (edge.from.clone(), edge.cluster.clone()))
+                .collect(),
             counterfactual: None,
         });
     }

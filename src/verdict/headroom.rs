@@ -1,6 +1,6 @@
 //! `TT-NO-HEADROOM`: a workload is busy nearly all the time.
 
-use super::{Context, percent};
+use super::{Context, causes, percent};
 use crate::observe::record::{Finding, Severity};
 
 /// Busy share from which queues grow out of proportion.
@@ -30,7 +30,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 "{} pods, {:.1} requests wait on average, the 99th percentile waits {p99:.1} ms",
                 workload.pods, workload.queue_mean
             )],
-            cause: None,
+            cause: causes::declared(context, &workload.name),
             help: "more `replicas`, or more `concurrency` where the machine allows it".to_owned(),
             edges: vec![(workload.name.clone(), String::new())],
             counterfactual: None,

@@ -6,6 +6,7 @@
 
 mod breaker;
 mod cascade;
+mod causes;
 mod cold;
 mod collapse;
 mod connections;

@@ -5,7 +5,7 @@
 //! lasting outage by its trigger being over.
 
 use super::course::{Window, trigger, windows};
-use super::{Context, percent};
+use super::{Context, causes, percent, retry_storm};
 use crate::observe::Record;
 use crate::observe::record::{Finding, Severity};
 
@@ -61,7 +61,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                         percent(before)
                     ),
                     chain,
-                    cause: None,
+                    cause: causes::of_work(context, client),
                     help: "less work per failure ends it: fewer retries (or a retry budget), timeouts that callers do not outlive, a shorter queue, load shedding".to_owned(),
                     edges: Vec::new(),
                     counterfactual: None,
@@ -76,7 +76,9 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                     at - end
                 ),
                 chain,
-                cause: None,
+                cause: causes::most_retried(context, client, causes::AMPLIFIED)
+                    .and_then(|edge| retry_storm::cause(context, edge))
+                    .or_else(|| causes::of_queue(context)),
                 help: "a queue that has grown is worked off at the spare capacity: more headroom, a shorter queue, or fewer retries".to_owned(),
                 edges: Vec::new(),
                 counterfactual: None,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::causes::most_retried;
 use super::course::{Window, windows};
 use super::{Context, percent};
 use crate::observe::record::{EdgeRecord, Finding, Severity};
@@ -44,11 +45,6 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
             worst.to
         ));
     }
-    let retries = context.retries_of(&worst.from, &worst.cluster);
-    let cause = retries.as_ref().map(|(retries, place)| match place {
-        Some(place) => format!("{place} allows {retries} retries of each request"),
-        None => default_policy(context, worst, *retries),
-    });
     findings.push(Finding {
         code: "TT-RETRY-STORM",
         severity: if *factor >= 2.0 || end_to_end >= 3.0 {
@@ -58,11 +54,20 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         },
         what,
         chain,
-        cause,
+        cause: cause(context, worst),
         help: "fewer `attempts`, a retry budget, `retryOn` for what a retry can help, or retries at one layer of the chain only".to_owned(),
         edges: Vec::new(),
         counterfactual: None,
     });
+}
+
+/// The policy by which the calls of an edge are tried again.
+pub(super) fn cause(context: &Context<'_>, edge: &EdgeRecord) -> Option<String> {
+    let (retries, place) = context.retries_of(&edge.from, &edge.cluster)?;
+    Some(match place {
+        Some(place) => format!("{place} allows {retries} retries of each request"),
+        None => default_policy(context, edge, retries),
+    })
 }
 
 /// What holds where nobody wrote `retries`, and how to be rid of it.
@@ -114,7 +119,8 @@ fn peaks(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 "{} of the windows have {EDGE} tries per request or more",
                 percent(stormy.len() as f64 / course.len().max(1) as f64)
             )],
-            cause: None,
+            cause: most_retried(context, client, 1.0 + f64::EPSILON)
+                .and_then(|edge| cause(context, edge)),
             help: "a retry budget bounds it; whether it ends by itself is another question"
                 .to_owned(),
             edges: Vec::new(),
@@ -123,7 +129,7 @@ fn peaks(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn amplification(edge: &EdgeRecord) -> f64 {
+pub(super) fn amplification(edge: &EdgeRecord) -> f64 {
     edge.attempts as f64 / edge.requests.max(1) as f64
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::course::windows;
-use super::{Context, percent};
+use super::{Context, causes, percent};
 use crate::observe::record::{Finding, Severity, flagged};
 use crate::xds::ProxyKind;
 
@@ -64,7 +64,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 .chain(by_the_pod(&client.flags, during.0))
                 .chain(end.map(End::told))
                 .collect(),
-            cause: None,
+            cause: causes::ending(context, name, &client.flags),
             help: "give endpoints time to leave before pods do (`preStop: sleep` longer than a push takes) and requests time to end (`terminationDrainDuration` and grace longer than they take); a readiness probe that tells the truth, `maxUnavailable: 0`".to_owned(),
             edges: vec![(name.to_owned(), String::new())],
             counterfactual: None,

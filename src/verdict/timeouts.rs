@@ -26,7 +26,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if heeds_deadlines(context, &edge.to) {
             continue;
         }
-        let outer = context.timeout_of(&edge.from, &edge.cluster);
+        let outer = patience(context, edge);
         let Some((inner, wait)) = more_patient(context, edge, outer.as_ref().and_then(|(t, _)| *t))
         else {
             continue;
@@ -54,6 +54,20 @@ fn heeds_deadlines(context: &Context<'_>, workload: &str) -> bool {
 
 /// How long a caller waits, and where that was written.
 type Wait = (Option<SimDuration>, Option<String>);
+
+/// How long the caller waits: as its route says, or as the load itself does where that is shorter.
+fn patience(context: &Context<'_>, edge: &EdgeRecord) -> Option<Wait> {
+    let route = context.timeout_of(&edge.from, &edge.cluster);
+    let Some(load) = context.record.most_patient(&edge.from) else {
+        return route;
+    };
+    match route {
+        Some((Some(wait), place)) if load.timeout.is_none_or(|own| wait <= own) => {
+            Some((Some(wait), place))
+        }
+        _ => Some((load.timeout, load.timeout_place.clone())),
+    }
+}
 
 /// A call of the called workload that waits longer than its own caller does.
 fn more_patient<'r>(

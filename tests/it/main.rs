@@ -81,6 +81,7 @@ mod theory_queues;
 mod theory_support;
 mod theory_tandem3;
 mod trouble;
+mod verdict_causes;
 mod verdicts;
 mod workers;
 mod zone_aware;

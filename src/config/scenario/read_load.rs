@@ -11,7 +11,7 @@ use super::reader::{Fields, Report};
 use super::run::{ArrivalKind, HeaderValue, Load, LoadSource, LoadStyle, MixEntry};
 use crate::http::Url;
 use crate::manifest::{Node, Value};
-use crate::units::Rate;
+use crate::units::{Origin, Rate};
 use crate::xds::{Locality, Name};
 
 pub(super) const LOAD_FIELDS: &[&str] = &[
@@ -71,6 +71,10 @@ pub(super) fn load(
     let retries = fields
         .get("retries")
         .and_then(|n| app_retries(report, n, files));
+    let [timeout_origin, retries_origin] = ["timeout", "retries"].map(|name| {
+        let written = fields.get(name);
+        written.map_or(Origin::BUILT_IN, |node| report.origin(node))
+    });
     let style = style(report, fields, files);
     let [start, ramp_up] = ["start", "rampUp"].map(|name| {
         let written = fields.get(name);
@@ -103,6 +107,8 @@ pub(super) fn load(
         ramp_up,
         timeout,
         retries,
+        timeout_origin,
+        retries_origin,
         origin: report.origin(node),
     })
 }

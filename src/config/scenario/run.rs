@@ -101,6 +101,10 @@ pub struct Load {
     pub timeout: Option<SimDuration>,
     /// The client's own retries, above those of its proxy.
     pub retries: Option<super::AppRetries>,
+    /// Where its timeout was written.
+    pub timeout_origin: Origin,
+    /// Where its own retries were written.
+    pub retries_origin: Origin,
     /// Where it was written.
     pub origin: Origin,
 }

@@ -1,6 +1,6 @@
 //! Changes of how requests are spread over pods, from what decides last to what decides first.
 
-use super::calls::{change_cluster, cluster_of};
+use super::calls::{change_cluster, cluster_of, eject_and_fail_over};
 use super::{Candidate, Edge, Usual, towards};
 use crate::config::scenario::{Load, LoadSource, LoadStyle};
 use crate::xds::LbPolicy;
@@ -42,6 +42,27 @@ pub(super) fn candidates<'c>(edge: Option<&Edge>, usual: Usual<'_>) -> Vec<Candi
         }));
     }
     all
+}
+
+/// The near first and the others when those are ejected, instead of `distribute`.
+pub(super) fn no_distribute<'c>(edge: &Edge, usual: Usual<'_>) -> Option<Candidate<'c>> {
+    let cluster = cluster_of(edge, usual.snapshot)?;
+    if !matches!(cluster.locality.kind, LocalityKind::Distribute(_)) {
+        return None;
+    }
+    let with = if cluster.outlier.is_some() {
+        ""
+    } else {
+        " and with `outlierDetection: {maxEjectionPercent: 100}`"
+    };
+    let what = format!(
+        "`localityLbSetting` without `distribute`{with} {}",
+        towards(edge)
+    );
+    let edge = edge.clone();
+    Some(Candidate::of_tables(what, move |tables| {
+        change_cluster(tables, &edge, eject_and_fail_over);
+    }))
 }
 
 /// One worker thread in every proxy, where some have several.

@@ -196,18 +196,23 @@ pub(super) fn outlier_detection<'c>(edge: &Edge, usual: Usual<'_>) -> Vec<Candid
     );
     let edge = edge.clone();
     vec![Candidate::of_tables(what, move |tables| {
-        change_cluster(tables, &edge, |cluster| {
-            cluster.outlier = Some(OutlierDetection {
-                max_ejection_percent: 100,
-                ..OutlierDetection::default()
-            });
-            cluster.panic_threshold = Fraction::ZERO;
-            cluster.locality.kind = LocalityKind::Failover {
-                regions: Vec::new(),
-                labels: Vec::new(),
-            };
-        });
+        change_cluster(tables, &edge, eject_and_fail_over);
     })]
+}
+
+/// Priorities by place, as istiod makes them with outlier detection and without `distribute`.
+pub(super) fn eject_and_fail_over(cluster: &mut Cluster) {
+    if cluster.outlier.is_none() {
+        cluster.outlier = Some(OutlierDetection {
+            max_ejection_percent: 100,
+            ..OutlierDetection::default()
+        });
+        cluster.panic_threshold = Fraction::ZERO;
+    }
+    cluster.locality.kind = LocalityKind::Failover {
+        regions: Vec::new(),
+        labels: Vec::new(),
+    };
 }
 
 /// Fewer copies.
@@ -261,13 +266,30 @@ pub(super) fn one_layer<'c>(layers: &[Edge]) -> Vec<Candidate<'c>> {
     layers.iter().map(one).collect()
 }
 
+/// No retries of what hides a fault; nor beside it, where they never see one.
+pub(super) fn fewer_layers<'c>(edges: &[Edge]) -> Vec<Candidate<'c>> {
+    let [_, _, ..] = edges else {
+        return Vec::new();
+    };
+    let one = |count: usize| {
+        let clusters: Vec<String> = edges[..count].iter().map(|e| e.1.clone()).collect();
+        let names: Vec<&str> = clusters.iter().map(String::as_str).collect();
+        let what = format!("`attempts: 0` towards {}", hosts(&names));
+        Candidate::of_tables(what, move |tables| set_retries(tables, &clusters, 0))
+    };
+    (1..=edges.len()).map(one).collect()
+}
+
 /// What lies behind waits for less long than whoever calls.
 pub(super) fn shorter_timeouts<'c>(
-    outer: &str,
+    record: &Record,
+    (caller, outer): &Edge,
     (from, inner): &Edge,
     usual: Usual<'_>,
 ) -> Vec<Candidate<'c>> {
-    let Some(patience) = patience(usual.snapshot.last(), outer) else {
+    let route = patience(usual.snapshot.last(), outer);
+    let own = record.most_patient(caller).and_then(|load| load.timeout);
+    let Some(patience) = route.into_iter().chain(own).min() else {
         return Vec::new();
     };
     INNER

@@ -1,7 +1,10 @@
 //! Changes of how pods come and go, and of when configuration is applied.
 
-use super::{Candidate, Usual};
+use super::super::failover::taken_over_by;
+use super::calls::fewer_ejections;
+use super::{Candidate, Edge, Usual};
 use crate::config::scenario::TimedEvent;
+use crate::observe::Record;
 use crate::units::{Fraction, SimDuration};
 use crate::xds::cluster::Warmup;
 use crate::xds::{LbPolicy, Snapshot};
@@ -66,26 +69,58 @@ fn set_warmup(snapshot: &mut Snapshot, duration: SimDuration) {
     }
 }
 
-/// More requests served at once per pod: what more pods would do too.
-pub(super) fn more_places<'c>(name: &str, usual: Usual<'_>) -> Vec<Candidate<'c>> {
+/// More requests served at once per pod, in each of some workloads: what more pods would do too.
+pub(super) fn more_places<'c>(names: &[&str], usual: Usual<'_>) -> Vec<Candidate<'c>> {
     let model = usual.model;
-    let behaviour = model.workloads.get(name);
-    let behaviour = behaviour.unwrap_or(&model.defaults).clone();
-    let Some(slots) = behaviour.concurrency else {
+    let behaviour = |name: &&str| {
+        let own = model
+            .workloads
+            .get(*name)
+            .unwrap_or(&model.defaults)
+            .clone();
+        Some(((*name).to_owned(), own.concurrency?, own))
+    };
+    let all: Option<Vec<_>> = names.iter().map(behaviour).collect();
+    let Some(all) = all.filter(|all| !all.is_empty()) else {
         return Vec::new();
     };
     MORE_PLACES
         .map(|percent| {
-            let more = (u64::from(slots) * percent).div_ceil(100) as u32;
-            let what = format!("`concurrency: {more}` in {name} (or pods in that proportion)");
-            let (name, mut behaviour) = (name.to_owned(), behaviour.clone());
-            behaviour.concurrency = Some(more);
+            let mut all = all.clone();
+            let mut words = Vec::new();
+            for (name, slots, behaviour) in &mut all {
+                let more = (u64::from(*slots) * percent).div_ceil(100) as u32;
+                behaviour.concurrency = Some(more);
+                words.push(format!("`concurrency: {more}` in {name}"));
+            }
+            let what = format!("{} (or pods in that proportion)", words.join(", "));
             Candidate::new(what, move |trial| {
-                let workloads = &mut trial.model.workloads;
-                workloads.insert(name.as_str().into(), behaviour.clone());
+                for (name, _, behaviour) in &all {
+                    let workloads = &mut trial.model.workloads;
+                    workloads.insert(name.as_str().into(), behaviour.clone());
+                }
             })
         })
         .into()
+}
+
+/// More places in what has to take over, fewer ejections of it, or both.
+pub(super) fn carry<'c>(
+    record: &Record,
+    overloaded: &[Edge],
+    usual: Usual<'_>,
+) -> Vec<Candidate<'c>> {
+    let names: Vec<&str> = overloaded.iter().map(|(name, _)| name.as_str()).collect();
+    let calls = names.first().and_then(|name| taken_over_by(record, name));
+    let calls = calls.map(|edge| (edge.from.clone(), edge.cluster.clone()));
+    let fewer = || {
+        let all = calls.as_ref().map(|edge| fewer_ejections(edge, usual));
+        all.into_iter().flatten().next()
+    };
+    let places = || more_places(&names, usual);
+    let both = places().into_iter();
+    let both = both.filter_map(|more| Some(fewer()?.and(more)));
+    places().into_iter().chain(fewer()).chain(both).collect()
 }
 
 /// Pods of a workload that is rolled out serve on for a while after they were told to end.

@@ -8,7 +8,12 @@ use crate::xds::Snapshot;
 use crate::xds::route::{Action, Forward};
 
 /// Findings that such a change may remove.
-pub(super) const CODES: [&str; 3] = ["TT-METASTABLE", "TT-RETRY-STORM", "TT-COLLAPSE"];
+pub(super) const CODES: [&str; 4] = [
+    "TT-METASTABLE",
+    "TT-RETRY-STORM",
+    "TT-COLLAPSE",
+    "TT-SLOW-RECOVERY",
+];
 /// Tries per request from which an edge's retries are looked at.
 const AMPLIFIED: f64 = 1.2;
 /// Envoy's own retry budget: a fifth of the active requests, three at least.
@@ -16,9 +21,13 @@ const BUDGET: (Fraction, u32) = (Fraction::from_ppm(200_000), 3);
 
 /// Changes to try, the smallest first.
 pub(super) fn candidates<'c>(record: &Record, usual: Usual<'c>) -> Vec<Candidate<'c>> {
-    let edges: Vec<&EdgeRecord> = (record.edges.iter())
-        .filter(|e| e.cluster != "-" && amplification(e) >= AMPLIFIED)
-        .collect();
+    let all = || record.edges.iter().filter(|e| e.cluster != "-");
+    let mut edges: Vec<&EdgeRecord> = all().filter(|e| amplification(e) >= AMPLIFIED).collect();
+    if edges.is_empty() {
+        // A storm that passed leaves little in the figures of the whole run.
+        let retried = all().filter(|e| e.attempts > e.requests);
+        edges.extend(retried.max_by_key(|e| e.attempts - e.requests));
+    }
     let mut clusters: Vec<String> = edges.iter().map(|e| e.cluster.clone()).collect();
     clusters.sort_unstable();
     clusters.dedup();
