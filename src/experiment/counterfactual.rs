@@ -57,14 +57,6 @@ impl<'c> Candidate<'c> {
         }
     }
 
-    /// Both changes.
-    fn and(self, other: Self) -> Self {
-        Self::new(format!("{}, {}", self.what, other.what), move |trial| {
-            (self.change)(trial);
-            (other.change)(trial);
-        })
-    }
-
     /// A change of the tables, now and whenever they change.
     fn of_tables(what: String, change: impl Fn(&mut Snapshot) + 'c) -> Self {
         Self::new(what, move |trial| trial.snapshot.change_all(&change))

@@ -197,7 +197,7 @@ fn more_findings_were_simulated_against() {
         (
             "examples/14-zone-outage",
             "TT-FAILOVER-OVERLOAD",
-            "simulated with `maxEjectionPercent: 50` towards catalog, `concurrency: ",
+            "simulated with `queue: 256` in shop/catalog-a: it is gone, 0.62 %",
         ),
         (
             "examples/24-fault-and-retries",

@@ -2,8 +2,8 @@
 
 use super::super::failover::taken_over_by;
 use super::calls::fewer_ejections;
-use super::{Candidate, Edge, Usual};
-use crate::config::scenario::TimedEvent;
+use super::{Candidate, Edge, Trial, Usual};
+use crate::config::scenario::{TimedEvent, WorkloadModel};
 use crate::observe::Record;
 use crate::units::{Fraction, SimDuration};
 use crate::xds::cluster::Warmup;
@@ -15,6 +15,8 @@ const WARMUPS: [u64; 5] = [5, 10, 20, 40, 80];
 const PRE_STOPS: [u32; 3] = [5, 15, 30];
 /// Places that are tried, in percent of what there are.
 const MORE_PLACES: [u64; 4] = [125, 150, 200, 400];
+/// Queues that are tried, in times of what they are.
+const LONGER_QUEUES: [u32; 3] = [2, 4, 16];
 /// Requests that were begun get so long beyond it.
 const GRACE: u32 = 60;
 
@@ -71,40 +73,59 @@ fn set_warmup(snapshot: &mut Snapshot, duration: SimDuration) {
 
 /// More requests served at once per pod, in each of some workloads: what more pods would do too.
 pub(super) fn more_places<'c>(names: &[&str], usual: Usual<'_>) -> Vec<Candidate<'c>> {
-    let model = usual.model;
-    let behaviour = |name: &&str| {
-        let own = model
-            .workloads
-            .get(*name)
-            .unwrap_or(&model.defaults)
-            .clone();
-        Some(((*name).to_owned(), own.concurrency?, own))
-    };
-    let all: Option<Vec<_>> = names.iter().map(behaviour).collect();
-    let Some(all) = all.filter(|all| !all.is_empty()) else {
-        return Vec::new();
-    };
-    MORE_PLACES
-        .map(|percent| {
-            let mut all = all.clone();
-            let mut words = Vec::new();
-            for (name, slots, behaviour) in &mut all {
-                let more = (u64::from(*slots) * percent).div_ceil(100) as u32;
-                behaviour.concurrency = Some(more);
-                words.push(format!("`concurrency: {more}` in {name}"));
-            }
-            let what = format!("{} (or pods in that proportion)", words.join(", "));
-            Candidate::new(what, move |trial| {
-                for (name, _, behaviour) in &all {
-                    let workloads = &mut trial.model.workloads;
-                    workloads.insert(name.as_str().into(), behaviour.clone());
-                }
-            })
+    let raised = MORE_PLACES.map(|percent| {
+        let what = all_changed(names, usual, |behaviour| {
+            let more = (u64::from(behaviour.concurrency?) * percent).div_ceil(100) as u32;
+            behaviour.concurrency = Some(more);
+            Some(format!("`concurrency: {more}`"))
+        });
+        what.map(|(words, change)| {
+            Candidate::new(format!("{words} (or pods in that proportion)"), change)
         })
-        .into()
+    });
+    raised.into_iter().flatten().collect()
 }
 
-/// More places in what has to take over, fewer ejections of it, or both.
+/// Longer queues, in each of some workloads: a burst waits instead of being refused.
+fn longer_queues<'c>(names: &[&str], usual: Usual<'_>) -> Vec<Candidate<'c>> {
+    let raised = LONGER_QUEUES.map(|times| {
+        let what = all_changed(names, usual, |behaviour| {
+            let longer = behaviour.queue?.saturating_mul(times);
+            behaviour.queue = Some(longer);
+            Some(format!("`queue: {longer}`"))
+        });
+        what.map(|(words, change)| Candidate::new(words, change))
+    });
+    raised.into_iter().flatten().collect()
+}
+
+/// One change of the behaviour of each of some workloads, in words and as it is made; `None` where
+/// one of them cannot be changed so.
+fn all_changed<'c>(
+    names: &[&str],
+    usual: Usual<'_>,
+    change: impl Fn(&mut WorkloadModel) -> Option<String>,
+) -> Option<(String, impl Fn(&mut Trial) + 'c)> {
+    let model = usual.model;
+    let mut all = Vec::new();
+    let mut words = Vec::new();
+    for name in names {
+        let own = model.workloads.get(*name);
+        let mut own = own.unwrap_or(&model.defaults).clone();
+        words.push(format!("{} in {name}", change(&mut own)?));
+        all.push(((*name).to_owned(), own));
+    }
+    (!all.is_empty()).then(|| {
+        (words.join(", "), move |trial: &mut Trial| {
+            for (name, own) in &all {
+                let workloads = &mut trial.model.workloads;
+                workloads.insert(name.as_str().into(), own.clone());
+            }
+        })
+    })
+}
+
+/// More places or a longer queue in what has to take over, or fewer ejections of it.
 pub(super) fn carry<'c>(
     record: &Record,
     overloaded: &[Edge],
@@ -113,14 +134,11 @@ pub(super) fn carry<'c>(
     let names: Vec<&str> = overloaded.iter().map(|(name, _)| name.as_str()).collect();
     let calls = names.first().and_then(|name| taken_over_by(record, name));
     let calls = calls.map(|edge| (edge.from.clone(), edge.cluster.clone()));
-    let fewer = || {
-        let all = calls.as_ref().map(|edge| fewer_ejections(edge, usual));
-        all.into_iter().flatten().next()
-    };
-    let places = || more_places(&names, usual);
-    let both = places().into_iter();
-    let both = both.filter_map(|more| Some(fewer()?.and(more)));
-    places().into_iter().chain(fewer()).chain(both).collect()
+    let fewer = calls.map(|edge| fewer_ejections(&edge, usual));
+    let mut all = more_places(&names, usual);
+    all.extend(longer_queues(&names, usual));
+    all.extend(fewer.into_iter().flatten());
+    all
 }
 
 /// Pods of a workload that is rolled out serve on for a while after they were told to end.
