@@ -61,8 +61,7 @@ impl Builder<'_> {
         let second = rest.split('.').next().unwrap_or_default();
         let mut services = self.snapshot.services.iter();
         let mut workloads = self.snapshot.workloads.iter();
-        rest == "svc" || rest.split('.').next_back() == Some("svc")
-            || rest.contains(".svc.")
+        rest.split('.').any(|label| label == "svc")
             || (rest == second
                 && (services.any(|s| *s.namespace == *second)
                     || workloads.any(|w| *w.namespace == *second)))
