@@ -95,6 +95,9 @@ impl<T: Trail> World<'_, T> {
                 let Call { pod, app_timer, .. } = self.calls[id as usize];
                 queue.cancel(app_timer);
                 self.free_call(id);
+                if T::LIVELY && self.plan.has_throttles && !is_failure(status) {
+                    self.call_succeeded(pod, number);
+                }
                 let again = is_failure(status) && self.call_again(now, id, attempt, number, queue);
                 if T::LIVELY && !again {
                     self.give_back(now, pod, number_of(number), queue);

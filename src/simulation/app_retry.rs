@@ -24,7 +24,7 @@ pub(super) const fn is_failure(status: u16) -> bool {
     status == 0 || status >= 500
 }
 
-impl<T: Trail> World<'_, T> {
+impl<'p, T: Trail> World<'p, T> {
     /// A call of an application failed, its slot is free already: is it made again?
     #[cold]
     pub(super) fn call_again(
@@ -36,15 +36,13 @@ impl<T: Trail> World<'_, T> {
         queue: &mut Queue<Event>,
     ) -> bool {
         let call = self.calls[id as usize];
-        let app = self.plan.pods[call.pod as usize].app as usize;
-        let retries = &self.plan.apps[app].call_retries;
-        let plan = retries
-            .get(number_of(packed) as usize)
-            .and_then(Option::as_ref);
-        let tries = packed >> NUMBER_BITS;
-        let Some(plan) = plan.filter(|plan| tries < plan.attempts) else {
+        let Some(plan) = self.call_retries(call.pod, packed) else {
             return false;
         };
+        let wanted = packed >> NUMBER_BITS < plan.attempts;
+        if !self.side.throttles.failed(call.pod, plan, wanted) {
+            return false;
+        }
         let parent = Parent::Attempt {
             attempt,
             call: packed + (1 << NUMBER_BITS),
@@ -53,7 +51,22 @@ impl<T: Trail> World<'_, T> {
         true
     }
 
-    /// A root request failed: is it sent again? What its record needs comes back when it is not.
+    /// What an application does about a call of its own that fails.
+    fn call_retries(&self, pod: u32, packed: u32) -> Option<&'p RepeatPlan> {
+        let plan = self.plan;
+        let app = plan.pods[pod as usize].app as usize;
+        let retries = plan.apps[app].call_retries.get(number_of(packed) as usize);
+        retries.and_then(Option::as_ref)
+    }
+
+    /// A call of an application succeeded, which pays for retries.
+    #[cold]
+    pub(super) fn call_succeeded(&mut self, pod: u32, packed: u32) {
+        let plan = self.call_retries(pod, packed);
+        self.side.throttles.succeeded(pod, plan);
+    }
+
+    /// A root request ended: is it sent again? What its record needs comes back when it is not.
     #[cold]
     pub(super) fn root_again(
         &mut self,
@@ -72,7 +85,14 @@ impl<T: Trail> World<'_, T> {
         let mut so_far = self.side.roots.remove(&id).unwrap_or(fresh);
         so_far.attempts += call.tries;
         let retries = plan.loads[load as usize].retries.as_ref();
-        match retries.filter(|r| is_failure(call.status) && so_far.tries < r.attempts) {
+        let throttles = &mut self.side.throttles;
+        let again = if is_failure(call.status) {
+            retries.filter(|r| throttles.failed(call.pod, r, so_far.tries < r.attempts))
+        } else {
+            throttles.succeeded(call.pod, retries);
+            None
+        };
+        match again {
             Some(retries) => {
                 so_far.tries += 1;
                 self.free_call(id);

@@ -8,6 +8,7 @@ use super::build_route::Routes;
 use super::plan::{App, LoadPlan, Plan, PodPlan, flat_targets};
 use super::resolve::Resolver;
 use super::run::FOREVER;
+use super::throttle;
 use super::versions::Tables;
 use crate::config::scenario::{Model, Scenario, WORKERS_MAX, WorkloadModel};
 use crate::diagnostic::{Class, Diagnostic, Place};
@@ -259,7 +260,7 @@ impl<'a> Builder<'a> {
         mut self,
         scenario: &Scenario,
         routes: Routes,
-        loads: Vec<LoadPlan>,
+        mut loads: Vec<LoadPlan>,
         expected_hops: f64,
     ) -> Plan {
         self.note_assumed(&routes);
@@ -281,6 +282,7 @@ impl<'a> Builder<'a> {
         let classes = routes.classes();
         let mut plans = routes.plans;
         let targets = flat_targets(&mut plans);
+        let has_throttles = throttle::number(&mut loads, &mut self.apps);
         Plan {
             scenario: scenario.name.to_string(),
             duration: scenario.duration,
@@ -289,6 +291,7 @@ impl<'a> Builder<'a> {
             warnings: self.warnings,
             expected_events: (expected_hops * 3.2).max(1_000.0),
             in_flight_max: scenario.max_in_flight as usize,
+            has_throttles,
             has_workers: self.pods.iter().any(|pod| pod.workers > 1),
             has_deadlines: (self.apps.iter())
                 .any(|app| app.rare.as_ref().is_some_and(|rare| rare.propagates)),

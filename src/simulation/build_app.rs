@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::build::Builder;
 use super::plan::{App, CallPlan, CallRow, PoolPlan, RareApp, RareCall, RepeatPlan};
+use super::throttle::ThrottlePlan;
 use crate::config::scenario::{AppRetries, CallTimes, QueueDiscipline, WorkloadModel};
 use crate::engine::Distribution;
-use crate::http::Headers;
+use crate::http::{Headers, Url};
 use crate::units::{Fraction, SimDuration};
 use crate::workload::{CFS_PERIOD, Discipline, Limits, Wait, WarmUp};
 use crate::xds::snapshot::Cpu;
@@ -37,7 +38,11 @@ impl Builder<'_> {
                 on_error: c.on_error,
                 timeout: c.timeout,
             }));
-            call_retries.extend(specs.iter().map(|c| repeat_plan(c.retries.as_ref())));
+            call_retries.extend(
+                specs
+                    .iter()
+                    .map(|c| repeat_plan(c.retries.as_ref(), &c.url)),
+            );
             let first = rare_calls.len() as u32;
             rare_calls.extend((0..).zip(specs).map(|(at, c)| RareCall {
                 row: row(c.times.as_ref(), first + at),
@@ -150,10 +155,11 @@ fn row(times: Option<&(Arc<CallTimes>, u32)>, number: u32) -> Option<CallRow> {
 }
 
 /// Retries of an application itself.
-pub(super) fn repeat_plan(retries: Option<&AppRetries>) -> Option<RepeatPlan> {
+pub(super) fn repeat_plan(retries: Option<&AppRetries>, to: &Url) -> Option<RepeatPlan> {
     let retries = retries.filter(|r| r.attempts > 0)?;
     Some(RepeatPlan {
         attempts: retries.attempts,
         backoff: retries.backoff.sampler(),
+        throttle: (retries.throttle).map(|settings| ThrottlePlan::new(settings, to.host.clone())),
     })
 }

@@ -83,7 +83,7 @@ impl Builder<'_> {
             mix_total: mix.iter().map(|m| m.weight).sum(),
             mix,
             timeout: load.timeout,
-            retries: repeat_plan(load.retries.as_ref()),
+            retries: repeat_plan(load.retries.as_ref(), &load.url),
             timeout_place: self.written_at(load.timeout_origin),
             retries_place: self.written_at(load.retries_origin),
             outside,

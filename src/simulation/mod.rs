@@ -50,6 +50,7 @@ mod side;
 mod sidecar;
 mod story;
 mod tcp_proxy;
+mod throttle;
 mod timeline;
 mod timeline_plan;
 mod timeouts;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::filter_plan::{FilterPlans, FilterSteps};
 use super::resolve::RequestClass;
 use super::sidecar::Gate;
+use super::throttle::ThrottlePlan;
 pub(crate) use super::timeline_plan::{ClusterSource, Timeline};
 pub(crate) use super::versions::Versions;
 use crate::config::scenario::{Connections, ErrorKind, LoadStyle, OnError};
@@ -48,6 +49,8 @@ pub struct Plan {
     pub in_flight_max: usize,
     /// Some application heeds the deadlines of its requests.
     pub(crate) has_deadlines: bool,
+    /// Some application throttles its own retries.
+    pub(crate) has_throttles: bool,
     /// Some proxy has several worker threads.
     pub(crate) has_workers: bool,
     pub(crate) loads: Vec<LoadPlan>,
@@ -253,6 +256,7 @@ pub(crate) struct RepeatPlan {
     /// Tries beyond the first.
     pub(crate) attempts: u32,
     pub(crate) backoff: Sampler,
+    pub(crate) throttle: Option<ThrottlePlan>,
 }
 
 /// One pod.
@@ -579,7 +583,8 @@ impl Plan {
     /// or queues.
     pub(super) fn is_lively(&self) -> bool {
         let rare = |app: &App| app.rare.is_some() || !app.rare_calls.is_empty();
-        let of_plan = self.timeline.is_some() || self.has_deadlines || self.has_workers;
+        let of_plan =
+            self.timeline.is_some() || self.has_deadlines || self.has_workers || self.has_throttles;
         of_plan || self.apps.iter().any(rare)
     }
 

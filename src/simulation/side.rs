@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::call_pool::CallPools;
 use super::plan::Plan;
 use super::rare_pods::RarePod;
+use super::throttle::Throttles;
 use super::world::Parent;
 use crate::data_plane::retry::RetryState;
 use crate::engine::LaneId;
@@ -24,6 +25,8 @@ pub(super) struct Side {
     pub(super) roots: BTreeMap<u32, RootSoFar>,
     /// What rare pods remember; empty when there are none.
     pub(super) pods: Vec<RarePod>,
+    /// Tokens of throttled retries.
+    pub(super) throttles: Throttles,
     /// Pools of applications; empty when no call takes from one.
     pub(super) call_pools: CallPools,
     /// Deadlines of calls and of tries, by their slots; empty when no application heeds any.

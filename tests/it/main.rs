@@ -61,6 +61,7 @@ mod proxy_stats;
 mod published;
 mod published_balance;
 mod published_retries;
+mod published_throttled_retries;
 mod published_throttling;
 mod questions;
 mod readme;

@@ -38,7 +38,7 @@ spec:
       calls:
       - http://b:80/x
       - parallel:
-        - {url: 'http://b/', method: POST, headers: {h: v}, onError: ignore, timeout: 1s}
+        - {url: 'http://b/', method: POST, headers: {h: v}, onError: ignore, timeout: 1s, retries: {attempts: 2, backoff: 1ms, throttle: {maxTokens: 10, tokenRatio: 0.1, counts: retries}}}
         - {url: 'http://c/', onError: {fail: 502}}
     ns/b:
       serviceTime: {erlang: {mean: 3ms, k: 4}}

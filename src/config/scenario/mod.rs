@@ -39,7 +39,7 @@ pub use limits::{
 };
 pub use model::{
     AppError, AppRetries, CallSpec, Connections, ErrorKind, Model, NetworkModel, NetworkPair,
-    OnError, StepSpec, WorkloadModel,
+    OnError, RetryThrottle, StepSpec, ThrottleRule, WorkloadModel,
 };
 pub use pod_model::{
     CallPool, CallTimes, ColdStart, CpuLimit, PriorityLevel, QueueDiscipline, RequestPriority,

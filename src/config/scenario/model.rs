@@ -257,6 +257,28 @@ pub struct AppRetries {
     pub attempts: u32,
     /// Pause before each of them.
     pub backoff: Distribution,
+    /// Tokens that bound them, for each pod and host that it calls.
+    pub throttle: Option<RetryThrottle>,
+}
+
+/// Tokens that failures cost and successes give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryThrottle {
+    /// Tokens at most and at the beginning, in thousandths.
+    pub max_milli: u32,
+    /// What a success gives, in thousandths.
+    pub ratio_milli: u32,
+    /// What takes a token.
+    pub rule: ThrottleRule,
+}
+
+/// What takes a token of a [`RetryThrottle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThrottleRule {
+    /// Every failed try; there are retries while more than half of the tokens are left (gRPC).
+    Failures,
+    /// Every retry; there are retries while there is a token.
+    Retries,
 }
 
 /// What a failed call does to the caller.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::lengths::{Files, LENGTH_MAX, distribution};
-use super::model::{AppRetries, CallSpec, OnError, StepSpec};
+use super::model::{AppRetries, CallSpec, OnError, RetryThrottle, StepSpec, ThrottleRule};
 use super::pod_model::{CallPool, CallTimes};
 use super::read_load::headers;
 use super::reader::Report;
@@ -29,6 +29,8 @@ pub(super) const CACHE_FIELDS: &[&str] = &["hitRate"];
 pub(super) const TIMES_FIELDS: &[&str] = &["uniform", "shares"];
 /// More than any library is set to.
 const APP_RETRIES_MAX: u32 = 1000;
+/// gRPC's limit.
+const TOKENS_MAX: f64 = 1000.0;
 /// Calls of one kind for one request.
 const TIMES_MAX: u32 = 1000;
 
@@ -38,7 +40,7 @@ pub(super) fn app_retries(
     node: &Node,
     files: Files<'_>,
 ) -> Option<AppRetries> {
-    let fields = report.fields(node, "retries", &["attempts", "backoff"]);
+    let fields = report.fields(node, "retries", &["attempts", "backoff", "throttle"]);
     let help = "write for example `{attempts: 2, backoff: 100ms}`";
     let attempts = fields.need(report, "attempts", help)?;
     let attempts = report.count32(attempts, 0, APP_RETRIES_MAX);
@@ -46,10 +48,51 @@ pub(super) fn app_retries(
         Some(node) => distribution(report, node, files)?,
         None => Distribution::Constant(SimDuration::ZERO),
     };
+    let throttle = match fields.get("throttle") {
+        Some(node) => Some(throttle(report, node)?),
+        None => None,
+    };
     Some(AppRetries {
         attempts: attempts?,
         backoff,
+        throttle,
     })
+}
+
+/// gRPC's `retryThrottling`, or a quota of retries.
+fn throttle(report: &mut Report, node: &Node) -> Option<RetryThrottle> {
+    let fields = report.fields(node, "throttle", &["maxTokens", "tokenRatio", "counts"]);
+    let help = "write for example `{maxTokens: 10, tokenRatio: 0.1}`";
+    let most = fields.need(report, "maxTokens", help);
+    let ratio = fields.need(report, "tokenRatio", help);
+    let words = [
+        ("failures", ThrottleRule::Failures),
+        ("retries", ThrottleRule::Retries),
+    ];
+    let rule = match fields.get("counts") {
+        Some(node) => report.word(node, &words)?,
+        None => ThrottleRule::Failures,
+    };
+    let (most, ratio) = (most?, ratio?);
+    let max_milli = tokens(report, most);
+    let ratio_milli = tokens(report, ratio);
+    Some(RetryThrottle {
+        max_milli: max_milli?,
+        ratio_milli: ratio_milli?,
+        rule,
+    })
+}
+
+/// A number of tokens in thousandths.
+fn tokens(report: &mut Report, node: &Node) -> Option<u32> {
+    let number = report.number(node)?;
+    if !(0.001..=TOKENS_MAX).contains(&number) {
+        let what = format!("{number} is not between 0.001 and {TOKENS_MAX}");
+        let help = "tokens are counted in thousandths";
+        report.error("TT-NUMBER", node, what, help);
+        return None;
+    }
+    Some((number * 1000.0).round() as u32)
 }
 
 /// One entry of `calls`: with `times` it is several steps.

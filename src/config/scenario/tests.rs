@@ -288,6 +288,44 @@ workloads:
 }
 
 #[test]
+fn throttles_of_retries_are_read() {
+    let (read, complaints) = model(
+        "defaults:
+  calls:
+  - {url: http://a, retries: {attempts: 2, throttle: {maxTokens: 10, tokenRatio: 0.1}}}
+  - {url: http://a, retries: {attempts: 2, throttle: {maxTokens: 0.5, tokenRatio: 2, counts: retries}}}",
+    );
+    check(&complaints, &[]);
+    let read: Vec<_> = (read.defaults.calls.iter())
+        .filter_map(|step| step.calls()[0].retries.as_ref()?.throttle)
+        .map(|t| (t.max_milli, t.ratio_milli, t.rule))
+        .collect();
+    let expected = [
+        (10_000, 100, ThrottleRule::Failures),
+        (500, 2_000, ThrottleRule::Retries),
+    ];
+    assert_eq!(read, expected);
+    let (_, complaints) = model(
+        "defaults:
+  calls:
+  - {url: http://a, retries: {attempts: 2, throttle: {maxTokens: 0, tokenRatio: 1001}}}
+  - {url: http://a, retries: {attempts: 2, throttle: {tokens: 1}}}
+  - {url: http://a, retries: {attempts: 2, throttle: {maxTokens: 1, tokenRatio: 1, counts: tries}}}",
+    );
+    check(
+        &complaints,
+        &[
+            "3 TT-NUMBER 0 is not between 0.001 and 1000",
+            "3 TT-NUMBER 1001 is not between 0.001 and 1000",
+            "4 TT-UNKNOWN-FIELD `tokens` is not a field of throttle",
+            "4 TT-MISSING-FIELD `maxTokens` is missing",
+            "4 TT-MISSING-FIELD `tokenRatio` is missing",
+            "5 TT-WORD `tries` is not one of failures, retries",
+        ],
+    );
+}
+
+#[test]
 fn what_few_pods_have_is_read() {
     let ms = SimDuration::from_ms;
     let (read, complaints) = model(

@@ -90,6 +90,31 @@ pub(super) struct Retries {
     attempts: u32,
     /// Pause before each of them; none when not written.
     backoff: Option<Distribution>,
+    /// Bounds them where much fails.
+    throttle: Option<Throttle>,
+}
+
+/// Tokens of each pod and host that it calls: successes give them, failures or retries take one.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Throttle {
+    /// Tokens at most and at the beginning.
+    #[schemars(range(min = 0.001, max = 1000.0))]
+    max_tokens: f64,
+    /// What each success gives.
+    #[schemars(range(min = 0.001, max = 1000.0))]
+    token_ratio: f64,
+    /// What takes a token; `failures` when not written.
+    counts: Option<ThrottleRule>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum ThrottleRule {
+    /// Every failed try; retries while more than half of the tokens are left (gRPC's `retryThrottling`).
+    Failures,
+    /// Every retry; retries while there is a token.
+    Retries,
 }
 
 #[derive(JsonSchema)]
