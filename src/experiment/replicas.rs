@@ -3,8 +3,9 @@
 //! Where it does not hold, every workload that is busy gets as many pods as its work needs at a
 //! comfortable share of its places; a workload that is full shows no more of its demand than that,
 //! and is doubled. One that has no pod left, because all stood in the zone that is lost, shows no
-//! demand at all: it gets one more, and nobody else does in that round. Then each workload gives pods back, the largest first, as long as it still
-//! holds. Every step is a simulation; nothing is promised that was not run.
+//! demand at all: it gets one more, and nobody else does in that round; one that still has none
+//! is placed there and nowhere else, and the others have to do without it. Then each workload
+//! gives pods back, the largest first, as long as it still holds. Every step is a simulation; nothing is promised that was not run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,9 +43,14 @@ pub fn needed<E>(
     let mut pods = now.clone();
     let mut trial = simulate(&pods)?;
     let mut rounds = 0;
+    let mut given = BTreeSet::new();
     while !trial.holds {
         rounds += 1;
-        if rounds > ROUNDS_MAX || !add(&mut pods, &trial) {
+        let gone = &trial.gone - &given;
+        given.extend(gone.iter().cloned());
+        // Without them nothing that was measured says what the others need.
+        let added = add_to_gone(&mut pods, &gone) || add(&mut pods, &trial);
+        if rounds > ROUNDS_MAX || !added {
             return Ok(None);
         }
         trial = simulate(&pods)?;
@@ -90,10 +96,6 @@ fn fewest<E>(
 /// Gives pods to those that are busy, else to the busiest: ejections and refusals keep even a
 /// workload that lacks pods from being busy. False when there is nobody to give any to.
 fn add(pods: &mut Replicas, trial: &Trial) -> bool {
-    if add_to_gone(pods, &trial.gone) {
-        // Without them nothing that was measured says what the others need.
-        return true;
-    }
     let of = |name: &String| trial.busy.get(name).copied();
     let busiest = pods.keys().filter_map(of).fold(0.0, f64::max);
     let from = BUSY.min(busiest);
@@ -154,6 +156,27 @@ mod tests {
         let found = needed(&now, mesh(&[("a", 300.0), ("b", 30.0)], 0.8));
         let found = found.expect("nothing fails").expect("it can be had");
         assert_eq!((found["a"], found["b"]), (38, 4));
+    }
+
+    /// `a` is in the lost zone for good; its work is done by `b`.
+    #[test]
+    fn others_do_the_work_of_one_that_is_placed_in_the_lost_zone() {
+        let now: Replicas = [("a".to_owned(), 3), ("b".to_owned(), 2)].into();
+        let lost = |pods: &Replicas| -> Result<Trial, ()> {
+            let busy = [
+                ("a", 0.0),
+                ("b", (20.0 / (10.0 * f64::from(pods["b"]))).min(1.0)),
+            ];
+            Ok(Trial {
+                holds: pods["b"] >= 3,
+                busy: busy.map(|(n, b)| (n.to_owned(), b)).into(),
+                gone: ["a".to_owned()].into(),
+            })
+        };
+        let found = needed(&now, lost)
+            .expect("nothing fails")
+            .expect("it can be had");
+        assert_eq!(found["b"], 3);
     }
 
     /// All pods of `a` stand in the lost zone as long as there is one; `b` has some work.

@@ -138,12 +138,12 @@ fn reads(hedged: bool) -> (f64, f64) {
     let mesh = Mesh::new()
         .pods("root", "root", 1, root)
         .pods("leaf", "leaf", 10, &leaf);
-    let mesh = match hedged {
-        true => mesh.manifest(HEDGE).route(
-            "leaf",
-            "retries: {attempts: 1, retryOn: 5xx, perTryTimeout: 10ms, backoff: 1ms}",
-        ),
-        false => mesh.route("leaf", "retries: {attempts: 0}"),
+    let retries = "attempts: 1, retryOn: 5xx, perTryTimeout: 10ms, backoff: 1ms";
+    let mesh = if hedged {
+        let route = format!("retries: {{{retries}}}");
+        mesh.manifest(HEDGE).route("leaf", &route)
+    } else {
+        mesh.route("leaf", "retries: {attempts: 0}")
     };
     let record = &runs(&mesh.case(&open("root", 500.0, 12, 0)), 1)[0];
     let of_root = record.clusters.iter();
