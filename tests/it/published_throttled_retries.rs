@@ -65,6 +65,44 @@ fn successes_pay_for_retries() {
     Estimate::of(&bounded(90, "retries"), ratio).agrees("retries per success", 0.1, 0.02);
 }
 
+/// Tries per request where so many client pods send 5000 requests in turn.
+fn shared_among(clients: u32, percent: u32) -> f64 {
+    let model = format!(
+        "{{concurrency: unlimited, serviceTime: 1ms, errors: [{{status: 503, rate: {percent}%}}]}}"
+    );
+    let mesh = Mesh::new()
+        .pods("clients", "clients", clients, "{}")
+        .pods("server", "server", 2, &model)
+        .route("server", "retries: {attempts: 0}");
+    let retries =
+        "retries: {attempts: 3, throttle: {maxTokens: 10, tokenRatio: 0.1, counts: retries}}";
+    let load = open("server", 500.0, 20, 0).replace("t/client", "t/clients");
+    let load = load.replace(
+        "rate: 500/s",
+        &format!("rate: 500/s, requests: 5000, {retries}"),
+    );
+    tries(&mesh.case(&load).run())
+}
+
+/// Each client begins with ten tokens of its own: few large clients have soon spent them, many small
+/// ones never do, and so retry as if nobody bounded them.
+#[test]
+fn many_small_clients_keep_their_credit() {
+    // When all fail nothing is paid in: ten retries for each client, however many requests it has.
+    for clients in [10, 100, 1000] {
+        let found = shared_among(clients, 100);
+        let theory = 1.0 + 10.0 * f64::from(clients) / 5000.0;
+        assert!((found - theory).abs() < 1e-9, "{clients}: {found}");
+    }
+    let [large, middle, small] = [10, 100, 1000].map(|clients| shared_among(clients, 50));
+    // 5000 requests, 100 tokens, and what successes pay; its own tenth of half of them.
+    let credit = |clients: f64| (1.0 + clients * 10.0 / 5000.0) * quota(0.5);
+    assert!((large - credit(10.0)).abs() < 0.02, "{large}");
+    assert!((middle - credit(100.0)).abs() < 0.06, "{middle}");
+    let all = 1.0 + 0.5 + 0.25 + 0.125;
+    assert!((small - all).abs() < 0.06 && small > middle, "{small}");
+}
+
 /// Calls that an application makes share the tokens of their host, and each pod has its own.
 #[test]
 fn tokens_belong_to_a_pod_and_a_host() {
