@@ -11,7 +11,7 @@ use super::build_load::set_header;
 use super::build_route::Routes;
 use super::plan::{ActionPlan, LoadPlan, RoutePlan, Target};
 use super::resolve::RequestClass;
-use crate::config::scenario::LoadStyle;
+use crate::config::scenario::{LoadStyle, StepSpec};
 use crate::engine::RateCurve;
 use crate::http::Headers;
 
@@ -99,7 +99,9 @@ impl Routes {
                 names.join(" → "),
                 names[0]
             );
-            let origin = builder.behaviour(cycle[0]).origin;
+            let behaviour = builder.behaviour(cycle[0]);
+            let mut calls = behaviour.calls.iter().flat_map(StepSpec::calls);
+            let origin = calls.next().map_or(behaviour.origin, |call| call.origin);
             builder.fail("TT-CALL-CYCLE", origin, message).help =
                 Some("remove one of these `calls`: every request would call for ever".into());
         }

@@ -107,16 +107,12 @@ fn refused(context: &Context<'_>, cluster: &ClusterRecord) -> Option<Finding> {
     let (hosts, most) = (tables.endpoints.len(), outlier.max_ejection_percent);
     let may = outlier.may_eject(hosts);
     let (taken, kept) = (pods(&taken), pods(&kept));
-    let mut chain = vec![
+    let chain = vec![
         format!("bad enough and kept: {}", listed(&kept)),
         format!("ejected at some time: {}", listed(&taken)),
         format!("{} of the calls fail", percent(share)),
+        "since Envoy 1.28 (Istio 1.20) no host is ejected beyond the limit; before, the first one always was, and `always_eject_one_host` (Envoy 1.31, by EnvoyFilter) brings that back".to_owned(),
     ];
-    if may == 0 {
-        chain.push(
-            "since Envoy 1.28 (Istio 1.20) no host is ejected beyond the limit; before, the first one always was, and `always_eject_one_host` (Envoy 1.31, by EnvoyFilter) brings that back".to_owned(),
-        );
-    }
     let place = context.policy_of(&cluster.workload, &cluster.cluster);
     let needed = (100 * (may + 1)).div_ceil(hosts.max(1));
     Some(Finding {

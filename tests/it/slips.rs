@@ -131,6 +131,26 @@ fn an_autoscaler_of_nobody_is_named_with_the_nearest_name() {
 }
 
 #[test]
+fn an_event_without_any_length_is_an_error_about_the_event() {
+    let events =
+        "  events:\n  - {at: 1s, for: 0s, errors: {workload: shop/web, status: 503, rate: 20%}}\n";
+    let (code, _, said) = towtank(&shop("http://web:8080/", "", events), &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("lasts for no time"), "{said}");
+    assert!(said.contains("scenario.yaml:11:19"), "{said}");
+}
+
+/// A circle is shown where a call of it is written.
+#[test]
+fn calls_that_go_round_are_shown_at_a_call() {
+    let call = "Model:spec.workloads.shop/web.calls=[\"http://web:8080/\"]";
+    let (code, _, said) = towtank(&shop("http://web:8080/", "", ""), &["--set", call]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("calls go round in a circle"), "{said}");
+    assert!(said.contains("--set:1"), "{said}");
+}
+
+#[test]
 fn an_event_about_more_pods_than_there_are_is_an_error() {
     let events = "  events:\n  - {at: 1s, for: 1s, errors: {workload: shop/web, pods: 9, status: 503, rate: 20%}}\n";
     let (code, _, said) = towtank(&shop("http://web:8080/", "", events), &[]);

@@ -75,6 +75,18 @@ pub(super) fn events(
     read
 }
 
+/// How long an event lasts: more than no time.
+fn lasts(report: &mut Report, node: &Node) -> Option<SimDuration> {
+    let length = report.duration(node, DURATION_MAX)?;
+    if length.is_zero() {
+        let what = "an event that lasts for no time changes nothing".to_owned();
+        let help = "write for example `30s`, or leave `for` out for an event without an end";
+        report.error("TT-DURATION", node, what, help);
+        return None;
+    }
+    Some(length)
+}
+
 fn event(
     report: &mut Report,
     node: &Node,
@@ -86,7 +98,7 @@ fn event(
     let at_node = fields.need(report, "at", help);
     let at = at_node.and_then(|n| report.duration(n, DURATION_MAX));
     let lasts = match fields.get("for") {
-        Some(n) => Some(report.timeout(n, DURATION_MAX)?),
+        Some(n) => Some(lasts(report, n)?),
         None => None,
     };
     let mut verbs = VERBS.iter().filter_map(|v| Some((*v, fields.get(v)?)));

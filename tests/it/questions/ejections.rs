@@ -44,6 +44,10 @@ fn question_4_how_many_hosts_may_be_ejected() {
         what(&run, "TT-EJECTION-REFUSED"),
         &["may eject 1 of 5 hosts: 30 % of 5 is 1.5"],
     );
+    contains(
+        &chain(&run, "TT-EJECTION-REFUSED"),
+        &["Envoy 1.28 (Istio 1.20)", "always_eject_one_host"],
+    );
     let refused = ejections(&run)
         .iter()
         .filter(|e| e["lastsSeconds"].is_null());
