@@ -208,12 +208,12 @@ fn why_no_number_of_pods_holds_without_a_zone_is_said() {
     ];
     let text = program::text(&arguments).replace("\n ", "");
     assert!(text.contains("No number of pods that was tried holds without r/a."));
-    let end = "The search ended with 13 pods of t/api: `error_rate < 1%` is broken: 100 %";
+    let end = "The search ended with 2 pods of t/api: `error_rate < 1%` is broken: 100 %";
     assert!(text.contains(end), "{text}");
     let found = program::json(&arguments);
     let unmet = &found["plan"]["unmet"];
     assert_eq!(unmet["zone"], "r/a");
-    assert_eq!(unmet["pods"]["t/api"], 13);
+    assert_eq!(unmet["pods"]["t/api"], 2);
     assert_eq!(unmet["expectation"]["verdict"], "fail");
 }
 
