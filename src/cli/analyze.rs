@@ -214,12 +214,12 @@ fn explain(code: &str) -> Result<ExitCode, Failure> {
         ))?;
         return Ok(ExitCode::Done);
     }
-    if let (None, Some(meaning)) = (analyze::code(&wanted), meaning(&wanted)) {
-        let text = format!("{wanted}, a finding of runs: {meaning}");
-        data(&wrap(&text, "", 0, 100))?;
-        return Ok(ExitCode::Done);
-    }
     let Some(known) = analyze::code(&wanted) else {
+        if let Some(meaning) = meaning(&wanted) {
+            let text = format!("{wanted}, a finding of runs: {meaning}");
+            data(&wrap(&text, "", 0, 100))?;
+            return Ok(ExitCode::Done);
+        }
         let of_runs = MEANINGS.iter().map(|(code, _)| *code);
         let near = nearest(&wanted, CODES.iter().map(|known| known.code).chain(of_runs));
         let help = near.map_or_else(

@@ -273,7 +273,7 @@ fn worst_p99(record: &Record) -> f64 {
 fn told(what: &str, record: &Record, other: &Record, code: &str) -> String {
     let worst = (other.edges.iter())
         .filter(|e| e.requests >= 100)
-        .map(amplification)
+        .map(EdgeRecord::amplification)
         .fold(1.0, f64::max);
     let share = 100.0 * failing(other);
     let before = 100.0 * failing(record);
@@ -311,10 +311,6 @@ fn told(what: &str, record: &Record, other: &Record, code: &str) -> String {
             "simulated with {what}: it is gone, {share:.2} % of requests fail ({before:.2} % without it)"
         ),
     }
-}
-
-fn amplification(edge: &EdgeRecord) -> f64 {
-    edge.attempts as f64 / edge.requests.max(1) as f64
 }
 
 /// Calls, by the workload that makes them and the cluster they go to.

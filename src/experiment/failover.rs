@@ -91,7 +91,7 @@ fn is_loss(what: &EventKind) -> bool {
 fn cause(record: &Record, tables: &Snapshot, name: &str) -> Option<String> {
     let id = tables.workload_of(name)?;
     let workload = &tables.workloads[id];
-    let place = |origin: Origin| (!origin.is_built_in()).then(|| tables.origins.place(origin));
+    let place = |origin: Origin| tables.origins.written(origin);
     let takes_over = taken_over_by(record, name).and_then(|edge| {
         let proxy = tables.workload_of(proxy_of(&edge.from))?;
         let known = &tables.tables[tables.workloads[proxy].tables?];

@@ -45,6 +45,13 @@ const NAMES: [(AppStat, &str); 11] = [
     (AppStat::PoolTimeouts, "pool_timeouts"),
 ];
 
+impl AppStat {
+    /// Its name in reports.
+    pub const fn name(self) -> &'static str {
+        NAMES[self as usize].1
+    }
+}
+
 /// The counts of one workload.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AppStats([u64; NAMES.len()]);

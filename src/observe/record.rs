@@ -87,6 +87,12 @@ impl Record {
         counts.unwrap_or(1)
     }
 
+    /// The calls that most of a workload's requests come by.
+    pub fn main_edge_to(&self, workload: &str) -> Option<&EdgeRecord> {
+        let edges = self.edges.iter().filter(|edge| edge.to == workload);
+        edges.max_by_key(|edge| edge.requests)
+    }
+
     /// The load from there that itself waits longest for a try, of those that do not wait for ever.
     pub fn most_patient(&self, from: &str) -> Option<&ClientRecord> {
         let own = self.clients.iter().filter(|client| client.from == from);
@@ -319,6 +325,13 @@ pub struct EdgeRecord {
     pub flags: BTreeMap<String, u64>,
     /// Latency of calls as the caller sees it.
     pub latency: Histogram,
+}
+
+impl EdgeRecord {
+    /// Tries per call.
+    pub fn amplification(&self) -> f64 {
+        self.attempts as f64 / self.requests.max(1) as f64
+    }
 }
 
 /// One workload as a server.

@@ -9,7 +9,7 @@ use super::plan::{DrawnValue, LoadPlan, MixPlan, NIL};
 use super::resolve::RequestClass;
 use crate::config::scenario::{HeaderValue, Load, LoadSource, LoadStyle};
 use crate::http::Headers;
-use crate::units::{Origin, SimDuration, SimTime};
+use crate::units::{SimDuration, SimTime};
 use crate::xds::{Locality, Name, ProxyKind};
 
 impl Builder<'_> {
@@ -84,15 +84,10 @@ impl Builder<'_> {
             mix,
             timeout: load.timeout,
             retries: repeat_plan(load.retries.as_ref(), &load.url),
-            timeout_place: self.written_at(load.timeout_origin),
-            retries_place: self.written_at(load.retries_origin),
+            timeout_place: self.snapshot.origins.written(load.timeout_origin),
+            retries_place: self.snapshot.origins.written(load.retries_origin),
             outside,
         })
-    }
-
-    /// `file:line` of what somebody wrote.
-    fn written_at(&self, origin: Origin) -> Option<String> {
-        (!origin.is_built_in()).then(|| self.snapshot.origins.place(origin))
     }
 
     /// (name, client pods, client workload for routing, the ways from a client outside to them).

@@ -195,7 +195,8 @@ impl<T: Trail> World<'_, T> {
         let fresh = !self.dynamics.sets.contains_key(&(cluster_id, epoch));
         let old_set = self.edges[edge_id as usize].set.clone();
         self.adopt_set(now, edge_id, epoch);
-        if fresh {
+        // What happened is told of the first replication only.
+        if fresh && self.seed.replication_number() == 0 {
             self.tell_moved_keys(now, edge_id, old_set.as_deref());
         }
         for host in left {

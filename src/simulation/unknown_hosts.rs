@@ -23,11 +23,8 @@ impl Builder<'_> {
             if !told.insert(host.clone()) {
                 continue;
             }
-            let place = if origin.is_built_in() {
-                String::new()
-            } else {
-                format!("{}: ", self.snapshot.origins.place(origin))
-            };
+            let place = self.snapshot.origins.written(origin);
+            let place = place.map_or_else(String::new, |place| format!("{place}: "));
             let near = self.nearest_service(&host, namespace);
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             self.warnings.push(format!(

@@ -174,6 +174,11 @@ impl Origins {
         }
     }
 
+    /// `file:line` of what somebody wrote; `None` for what is built in.
+    pub fn written(&self, origin: Origin) -> Option<String> {
+        (!origin.is_built_in()).then(|| self.place(origin))
+    }
+
     /// `VirtualService production/reviews (vs.yaml:12)`, or `built-in default`.
     pub fn describe(&self, origin: Origin) -> String {
         if origin.is_built_in() {

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
-use super::retry_storm::{amplification, cause};
+use super::retry_storm::cause;
 use crate::observe::record::{ClientRecord, EdgeRecord, flagged, proxy_of};
 
 /// Tries per request from which retries make work.
-pub(super) const AMPLIFIED: f64 = 1.2;
+pub const AMPLIFIED: f64 = 1.2;
 /// Fewer requests prove nothing.
 const REQUESTS_MIN: u64 = 100;
 
@@ -30,9 +30,9 @@ pub(super) fn most_retried<'r>(
 ) -> Option<&'r EdgeRecord> {
     let reached = reached(context, client);
     (context.record.edges.iter())
-        .filter(|e| e.cluster != "-" && e.requests >= REQUESTS_MIN && amplification(e) >= least)
+        .filter(|e| e.cluster != "-" && e.requests >= REQUESTS_MIN && e.amplification() >= least)
         .filter(|e| reached.contains(proxy_of(&e.from)))
-        .max_by(|a, b| amplification(a).total_cmp(&amplification(b)))
+        .max_by(|a, b| a.amplification().total_cmp(&b.amplification()))
 }
 
 /// Workloads that requests of a load come to, its own one among them.

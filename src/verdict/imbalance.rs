@@ -99,8 +99,7 @@ impl Stage {
         pods: &[&EndpointRecord],
         most: &EndpointRecord,
     ) -> Self {
-        let edges = context.record.edges.iter().filter(|e| e.to == workload);
-        let main = edges.max_by_key(|e| e.requests);
+        let main = context.record.main_edge_to(workload);
         Self {
             edge: main.map(|e| (proxy_of(&e.from).to_owned(), e.cluster.clone())),
             ..Self::named(context, workload, pods, most)
@@ -109,8 +108,7 @@ impl Stage {
 
     /// Round robin promises more than chance, but each worker thread goes round by itself.
     fn workers(context: &Context<'_>, workload: &str, pods: usize) -> Option<Self> {
-        let edges = context.record.edges.iter().filter(|e| e.to == workload);
-        let main = edges.max_by_key(|e| e.requests)?;
+        let main = context.record.main_edge_to(workload)?;
         let client = proxy_of(&main.from);
         let cluster = context.cluster(client, &main.cluster)?;
         let threads = context.record.workers_of(client);
@@ -138,8 +136,7 @@ impl Stage {
         pods: &[&EndpointRecord],
         most: &EndpointRecord,
     ) -> Self {
-        let edges = context.record.edges.iter().filter(|e| e.to == workload);
-        let main = edges.max_by_key(|e| e.requests);
+        let main = context.record.main_edge_to(workload);
         let cluster = main.and_then(|e| context.cluster(&e.from, &e.cluster));
         let policy = cluster.and_then(|c| context.place(c.policy_origin));
         let evidence = places(pods);

@@ -34,6 +34,7 @@ use crate::xds::snapshot::Workload;
 use crate::xds::{Action, Cluster, ProxyTables, Route, Snapshot};
 
 pub use cascade::{Cascade, cascade};
+pub use causes::AMPLIFIED;
 pub use cold::worst_after_start;
 pub use collapse::Hazard;
 pub use meanings::{MEANINGS, meaning};
@@ -222,7 +223,7 @@ impl Context<'_> {
     }
 
     fn place(&self, origin: Origin) -> Option<String> {
-        (!origin.is_built_in()).then(|| self.snapshot.origins.place(origin))
+        self.snapshot.origins.written(origin)
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let factors = along_chains(&record.edges);
     let mut storms: Vec<(&EdgeRecord, f64)> = (record.edges.iter())
         .filter(|e| e.requests >= REQUESTS_MIN && e.cluster != "-")
-        .map(|e| (e, amplification(e)))
+        .map(|e| (e, e.amplification()))
         .filter(|(_, factor)| *factor >= EDGE)
         .collect();
     storms.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -129,10 +129,6 @@ fn peaks(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-pub(super) fn amplification(edge: &EdgeRecord) -> f64 {
-    edge.attempts as f64 / edge.requests.max(1) as f64
-}
-
 /// Work at each workload per request at the root: the greatest product of factors on the way.
 fn along_chains(edges: &[EdgeRecord]) -> BTreeMap<&str, f64> {
     let mut factors: BTreeMap<&str, f64> = BTreeMap::new();
@@ -141,7 +137,7 @@ fn along_chains(edges: &[EdgeRecord]) -> BTreeMap<&str, f64> {
         let mut changed = false;
         for edge in edges.iter().filter(|e| e.requests > 0 && e.to != "-") {
             let before = factors.get(edge.from.as_str()).copied().unwrap_or(1.0);
-            let factor = before * amplification(edge).max(1.0);
+            let factor = before * edge.amplification().max(1.0);
             let known = factors.entry(edge.to.as_str()).or_insert(1.0);
             if factor > *known + 1e-9 {
                 *known = factor;

@@ -4,6 +4,7 @@
 //! the timeout has to be *longer*. Named where it happened, not where it might.
 
 use super::{Context, percent};
+use crate::observe::AppStat;
 use crate::observe::record::{EdgeRecord, Finding, Severity, WorkloadRecord};
 use crate::units::SimDuration;
 use crate::xds::layers::outlives;
@@ -11,8 +12,6 @@ use crate::xds::layers::outlives;
 /// Share of calls that were given up from which it is named, and their least number.
 const SHARE: f64 = 0.005;
 const GIVEN_UP_MIN: u64 = 10;
-/// Counted where an application heeds deadlines.
-const DEADLINES_EXCEEDED: &str = "deadlines_exceeded";
 /// Share from which it is an error.
 const GRAVE: f64 = 0.05;
 
@@ -47,7 +46,7 @@ fn given_up(edge: &EdgeRecord) -> u64 {
 /// The called application has given work up because its deadline was over: it goes on with nothing.
 fn heeds_deadlines(context: &Context<'_>, workload: &str) -> bool {
     let mut workloads = context.record.workloads.iter();
-    let given_up = |w: &WorkloadRecord| w.counts.get(DEADLINES_EXCEEDED).copied();
+    let given_up = |w: &WorkloadRecord| w.counts.get(AppStat::DeadlinesExceeded.name()).copied();
     let called = workloads.find(|w| w.name == workload);
     called.and_then(given_up).is_some_and(|n| n > 0)
 }

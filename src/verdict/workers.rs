@@ -28,11 +28,24 @@ enum Side {
 struct Uneven<'r> {
     record: &'r WorkersRecord,
     counts: &'r [u64],
-    /// Times the mean.
-    factor: f64,
+    /// Requests of the busiest, and of all.
+    most: u64,
+    total: u64,
     /// Which replication it is, and in how many it is uneven.
     replication: usize,
     times: usize,
+}
+
+impl Uneven<'_> {
+    /// Times the mean.
+    fn factor(&self) -> f64 {
+        (self.most * self.counts.len() as u64) as f64 / self.total.max(1) as f64
+    }
+
+    fn is_told(&self) -> bool {
+        let enough = f64::midpoint(1.0, self.counts.len() as f64).min(FACTOR);
+        self.total >= REQUESTS && self.factor() >= enough
+    }
 }
 
 pub(super) fn judge(context: &Context<'_>, findings: &mut Vec<Finding>) {
@@ -56,10 +69,13 @@ fn of_workload(
     let uneven: Vec<Uneven<'_>> = (proxies.iter())
         .filter_map(|proxy| most_uneven(proxy, side))
         .collect();
-    let worst = uneven.iter().max_by(|a, b| a.factor.total_cmp(&b.factor))?;
-    let total: u64 = worst.counts.iter().sum();
-    let most = worst.counts.iter().max().copied().unwrap_or(0);
-    let edge = main_edge(context, workload, side);
+    let worst = uneven
+        .iter()
+        .max_by(|a, b| a.factor().total_cmp(&b.factor()))?;
+    // What its own clients' connections do is no matter of who is called.
+    let served = side == Side::Served;
+    let edge = served.then(|| context.record.main_edge_to(workload));
+    let edge = edge.flatten();
     let seconds = context.counted_seconds();
     let mut chain = vec![
         format!(
@@ -79,10 +95,10 @@ fn of_workload(
     if seconds > 0.0 {
         chain.push(format!(
             "{:.0} requests per second for a thread, which has one core at most; processor time of proxies is not simulated",
-            most as f64 / seconds
+            worst.most as f64 / seconds
         ));
     }
-    chain.extend(edge.and_then(|edge| connections(context, edge, side)));
+    chain.extend(edge.and_then(|edge| connections(context, edge)));
     Some(Finding {
         code: "TT-WORKER-SKEW",
         severity: Severity::Warning,
@@ -90,24 +106,20 @@ fn of_workload(
             "one of the {} worker threads of {} {} {} of its {}: connections stay with the thread that accepted them",
             worst.counts.len(),
             worst.record.pod,
-            if side == Side::Sent { "sends" } else { "takes" },
-            percent(most as f64 / total as f64),
-            if side == Side::Sent {
-                "calls"
-            } else {
-                "requests"
-            },
+            if served { "takes" } else { "sends" },
+            percent(worst.most as f64 / worst.total as f64),
+            if served { "requests" } else { "calls" },
         ),
         chain,
-        cause: edge.filter(|_| side == Side::Served).and_then(|edge| {
+        cause: edge.and_then(|edge| {
             let place = context.policy_of(proxy_of(&edge.from), &edge.cluster)?;
             Some(format!("`connectionPool` in {place}"))
         }),
         help: help(side).to_owned(),
-        edges: match (side, edge) {
-            (Side::Sent, _) => vec![(workload.to_owned(), String::new())],
-            (_, Some(e)) => vec![(proxy_of(&e.from).to_owned(), e.cluster.clone())],
-            (_, None) => Vec::new(),
+        edges: match edge {
+            Some(edge) => vec![(proxy_of(&edge.from).to_owned(), edge.cluster.clone())],
+            None if served => Vec::new(),
+            None => vec![(workload.to_owned(), String::new())],
         },
         counterfactual: None,
     })
@@ -121,49 +133,24 @@ fn of(record: &WorkersRecord, side: Side) -> &[Vec<u64>] {
 }
 
 fn most_uneven(record: &WorkersRecord, side: Side) -> Option<Uneven<'_>> {
-    let enough = |threads: usize| f64::midpoint(1.0, threads as f64).min(FACTOR);
-    let factor = |counts: &[u64]| {
-        let total: u64 = counts.iter().sum();
-        let most = counts.iter().max().copied().unwrap_or(0);
-        let uneven = (most * counts.len() as u64) as f64 / total.max(1) as f64;
-        if total < REQUESTS { 0.0 } else { uneven }
-    };
     let all = of(record, side).iter().enumerate();
-    let uneven: Vec<(usize, &[u64], f64)> = all
-        .map(|(replication, counts)| (replication, counts.as_slice(), factor(counts)))
-        .filter(|(_, counts, factor)| *factor >= enough(counts.len()))
-        .collect();
-    // Of equals the first replication is told.
-    let mut worst = *uneven.first()?;
-    for other in &uneven {
-        if other.2 > worst.2 {
-            worst = *other;
-        }
-    }
-    Some(Uneven {
+    let all = all.map(|(replication, counts)| Uneven {
         record,
-        counts: worst.1,
-        factor: worst.2,
-        replication: worst.0,
-        times: uneven.len(),
-    })
-}
-
-/// The calls that make most of it.
-fn main_edge<'r>(context: &Context<'r>, workload: &str, side: Side) -> Option<&'r EdgeRecord> {
-    let edges = context.record.edges.iter();
-    let own = edges.filter(|edge| match side {
-        Side::Sent => proxy_of(&edge.from) == workload,
-        Side::Served => edge.to == workload,
+        counts,
+        most: counts.iter().max().copied().unwrap_or(0),
+        total: counts.iter().sum(),
+        replication,
+        times: 0,
     });
-    own.max_by_key(|edge| edge.requests)
+    let uneven: Vec<Uneven<'_>> = all.filter(Uneven::is_told).collect();
+    let times = uneven.len();
+    // Of equals the first replication is told.
+    let worst = (uneven.into_iter().rev()).max_by(|a, b| a.factor().total_cmp(&b.factor()))?;
+    Some(Uneven { times, ..worst })
 }
 
 /// How many connections there are, and why no more.
-fn connections(context: &Context<'_>, edge: &EdgeRecord, side: Side) -> Option<String> {
-    if side == Side::Sent {
-        return None;
-    }
+fn connections(context: &Context<'_>, edge: &EdgeRecord) -> Option<String> {
     let client = proxy_of(&edge.from);
     let mut clusters = context.record.clusters.iter();
     let counted = clusters.find(|c| c.workload == client && c.cluster == edge.cluster)?;

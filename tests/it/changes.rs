@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::program;
+use crate::program::{self, codes};
 use crate::tank::Tank;
 
 const MESH: &str = "apiVersion: v1
@@ -115,11 +115,6 @@ fn with_flag(run: &Value, flag: &str) -> u64 {
     let clients = run["clients"].as_array().expect("clients").iter();
     let counts = clients.map(|c| c["flags"][flag].as_u64().unwrap_or(0));
     counts.sum()
-}
-
-fn codes(run: &Value) -> Vec<&str> {
-    let all = run["findings"].as_array().expect("findings").iter();
-    all.filter_map(|f| f["code"].as_str()).collect()
 }
 
 fn served(run: &Value, workload: &str) -> u64 {

@@ -77,3 +77,15 @@ pub(crate) fn per_pod(run: &Value, workload: &str) -> Vec<u64> {
     of.filter_map(|endpoint| endpoint["requests"].as_u64())
         .collect()
 }
+
+/// Codes of a run's findings, the gravest first.
+pub(crate) fn codes(run: &Value) -> Vec<&str> {
+    let all = run["findings"].as_array().into_iter().flatten();
+    all.filter_map(|f| f["code"].as_str()).collect()
+}
+
+/// The first finding of a code.
+pub(crate) fn finding<'v>(run: &'v Value, code: &str) -> Option<&'v Value> {
+    let mut all = run["findings"].as_array()?.iter();
+    all.find(|f| f["code"] == code)
+}

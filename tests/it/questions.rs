@@ -13,7 +13,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::pages::words;
-use crate::program::{json, root, text};
+use crate::program::{finding, json, root, text};
 
 /// Rows of the README's table: number, command, answer.
 fn rows() -> Vec<(String, String, String)> {
@@ -86,11 +86,6 @@ fn contains(text: &str, wanted: &[&str]) {
     for part in wanted {
         assert!(text.contains(part), "`{part}` is missing in\n{text}");
     }
-}
-
-fn finding<'a>(run: &'a Value, code: &str) -> Option<&'a Value> {
-    let all = run["findings"].as_array()?;
-    all.iter().find(|f| f["code"] == code)
 }
 
 fn what<'a>(run: &'a Value, code: &str) -> &'a str {

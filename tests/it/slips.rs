@@ -5,34 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::program::root;
-use crate::tank::Tank;
-
-const MESH: &str = "\
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {istio-injection: enabled}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web, namespace: shop}
-spec: {selector: {app: web}, ports: [{name: http, port: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: example.test/web}]}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: client, namespace: shop}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: client}}
-  template: {metadata: {labels: {app: client}}, spec: {containers: [{name: client, image: example.test/client}]}}
-";
+use crate::tank::{Tank, mesh};
 
 const MODEL: &str = "\
 apiVersion: towtank/v1alpha1
@@ -44,12 +17,13 @@ spec:
 ";
 
 /// A shop whose web is called at that URL, with more in the mesh and in the scenario.
-fn shop(url: &str, mesh: &str, scenario: &str) -> Tank {
+fn shop(url: &str, more: &str, scenario: &str) -> Tank {
+    let mesh = mesh("shop", &[("web", 2, Some(8080)), ("client", 1, None)]);
     let scenario = format!(
         "apiVersion: towtank/v1alpha1\nkind: Scenario\nmetadata: {{name: shop}}\nspec:\n  manifests: [mesh.yaml]\n  model: model.yaml\n  duration: 5s\n  load:\n  - {{name: users, from: shop/client, url: \"{url}\", rate: 10/s}}\n{scenario}"
     );
     Tank::of(&[
-        ("mesh.yaml", &format!("{MESH}{mesh}")),
+        ("mesh.yaml", &format!("{mesh}{more}")),
         ("model.yaml", MODEL),
         ("scenario.yaml", &scenario),
     ])

@@ -7,6 +7,40 @@ use serde_json::Value;
 
 use crate::program;
 
+/// A namespace with sidecars, and workloads of so many pods in it; those with a port have a Service.
+pub(crate) fn mesh(namespace: &str, workloads: &[(&str, u32, Option<u16>)]) -> String {
+    let mut text = format!(
+        "apiVersion: v1
+kind: Namespace
+metadata: {{name: {namespace}, labels: {{istio-injection: enabled}}}}
+"
+    );
+    for (name, replicas, port) in workloads {
+        if let Some(port) = port {
+            text.push_str(&format!(
+                "---
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {{selector: {{app: {name}}}, ports: [{{name: http, port: {port}}}]}}
+"
+            ));
+        }
+        text.push_str(&format!(
+            "---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: [{{name: {name}, image: example.test/{name}}}]}}}}
+"
+        ));
+    }
+    text
+}
+
 /// The folder; gone when it is dropped.
 pub(crate) struct Tank(tempfile::TempDir);
 

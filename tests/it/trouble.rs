@@ -2,17 +2,12 @@
 
 use serde_json::Value;
 
-use crate::program::{json, per_pod};
+use crate::program::{finding, json, per_pod};
 
 const NOTHING_EXPECTED: &str = "Scenario:spec.expect=[]";
 
 fn with(folder: &str, set: &str) -> Value {
     json(&["run", folder, "--set", set, "--set", NOTHING_EXPECTED])
-}
-
-fn finding<'a>(run: &'a Value, code: &str) -> Option<&'a Value> {
-    let all = run["findings"].as_array()?;
-    all.iter().find(|f| f["code"] == code)
 }
 
 fn words<'a>(run: &'a Value, code: &str) -> &'a str {

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::program;
+use crate::program::{self, codes};
+use crate::verdicts::finding;
 
 fn run(folder: &str, values: &[&str]) -> Value {
     let mut args = vec!["run", folder, "--set", "Scenario:spec.expect=[]"];
@@ -12,17 +13,9 @@ fn run(folder: &str, values: &[&str]) -> Value {
     program::json(&args)
 }
 
-fn codes(run: &Value) -> Vec<&str> {
-    let all = run["findings"].as_array().into_iter().flatten();
-    all.filter_map(|f| f["code"].as_str()).collect()
-}
-
 /// A text of a finding, or of nothing.
 fn text<'a>(run: &'a Value, code: &str, field: &str) -> &'a str {
-    let mut all = run["findings"].as_array().into_iter().flatten();
-    let found = all.find(|f| f["code"] == code);
-    let found = found.unwrap_or_else(|| panic!("no {code} among {:?}", codes(run)));
-    found[field].as_str().unwrap_or_default()
+    finding(run, code)[field].as_str().unwrap_or_default()
 }
 
 /// A front and two workloads behind one another, each with a pod in each of two regions.

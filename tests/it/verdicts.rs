@@ -4,18 +4,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::program;
+use crate::program::{self, codes};
 
-fn findings(run: &Value) -> Vec<&str> {
-    let all = run["findings"].as_array();
-    let all = all.into_iter().flatten();
-    all.filter_map(|f| f["code"].as_str()).collect()
-}
-
-fn finding<'a>(run: &'a Value, code: &str) -> &'a Value {
-    let all = run["findings"].as_array().expect("there are findings");
-    let found = all.iter().find(|f| f["code"] == code);
-    found.unwrap_or_else(|| panic!("no {code} among {:?}", findings(run)))
+pub(crate) fn finding<'a>(run: &'a Value, code: &str) -> &'a Value {
+    program::finding(run, code).unwrap_or_else(|| panic!("no {code} among {:?}", codes(run)))
 }
 
 const STORM: &str = "examples/11-retry-storm";
@@ -47,14 +39,14 @@ fn what_a_counterfactual_promises_is_what_the_change_does() {
     let path = "shop/VirtualService/orders:spec.http[0].retries";
     let cured = program::json(&["run", STORM, "--set", &format!("{path}={{attempts: 0}}")]);
     assert!(
-        !findings(&cured).contains(&"TT-METASTABLE"),
+        !codes(&cured).contains(&"TT-METASTABLE"),
         "{:?}",
-        findings(&cured)
+        codes(&cured)
     );
-    assert!(!findings(&cured).contains(&"TT-RETRY-STORM"));
+    assert!(!codes(&cured).contains(&"TT-RETRY-STORM"));
     let one = program::json(&["run", STORM, "--set", &format!("{path}.attempts=1")]);
     assert!(
-        findings(&one).contains(&"TT-METASTABLE"),
+        codes(&one).contains(&"TT-METASTABLE"),
         "one retry is too many"
     );
 }
@@ -63,11 +55,7 @@ fn what_a_counterfactual_promises_is_what_the_change_does() {
 fn a_retry_budget_ends_the_storm_after_a_while() {
     let budget = "shop/DestinationRule/orders:spec.trafficPolicy.retryBudget.percent=20";
     let run = program::json(&["run", STORM, "--set", budget]);
-    assert!(
-        !findings(&run).contains(&"TT-METASTABLE"),
-        "{:?}",
-        findings(&run)
-    );
+    assert!(!codes(&run).contains(&"TT-METASTABLE"), "{:?}", codes(&run));
     finding(&run, "TT-SLOW-RECOVERY");
     let cause = finding(&run, "TT-BREAKER-OPEN")["cause"].clone();
     assert!(
@@ -80,11 +68,11 @@ fn a_retry_budget_ends_the_storm_after_a_while() {
 fn a_mesh_that_is_well_gives_nothing() {
     for model in ["models/bookinfo", "models/shop", "models/w1"] {
         let run = program::json(&["run", model, "--duration", "4s", "--warm-up", "0s"]);
-        assert_eq!(findings(&run), [""; 0], "{model}");
+        assert_eq!(codes(&run), [""; 0], "{model}");
     }
     let quiet = "Scenario:spec.events=null";
     let run = program::json(&["run", STORM, "--set", quiet]);
-    assert_eq!(findings(&run), [""; 0]);
+    assert_eq!(codes(&run), [""; 0]);
 }
 
 /// A published trap: the same model at 70 % load is perfect in one run and gone for good in the next.
@@ -101,11 +89,7 @@ fn one_run_lies_and_the_hazard_tells_how_often() {
     );
     let patient = "Scenario:spec.load[0].timeout=150ms";
     let run = program::json(&["run", folder, "--duration", "200s", "--set", patient]);
-    assert!(
-        !findings(&run).contains(&"TT-COLLAPSE"),
-        "{:?}",
-        findings(&run)
-    );
+    assert!(!codes(&run).contains(&"TT-COLLAPSE"), "{:?}", codes(&run));
 }
 
 #[test]
@@ -127,7 +111,7 @@ fn a_workload_that_is_nearly_always_busy_has_no_headroom() {
             patient,
         ])
     };
-    assert_eq!(findings(&args("600/s")), [""; 0]);
+    assert_eq!(codes(&args("600/s")), [""; 0]);
     let busy = args("900/s");
     assert_eq!(finding(&busy, "TT-NO-HEADROOM")["severity"], "warning");
 }
@@ -141,7 +125,7 @@ fn heavy_users_of_a_hash_are_an_imbalance_and_chance_is_none() {
         "{what}"
     );
     let even = program::json(&["run", "models/shop", "--duration", "15s"]);
-    assert!(!findings(&even).contains(&"TT-IMBALANCE"));
+    assert!(!codes(&even).contains(&"TT-IMBALANCE"));
 }
 
 fn failed_share(run: &Value) -> f64 {
@@ -173,9 +157,9 @@ fn a_failover_that_ejects_the_healthy_zone_too_is_told_and_each_way_out_is_one()
     );
     let nothing_lost = program::json(&["run", outage, "--set", "Scenario:events=null"]);
     assert!(
-        findings(&nothing_lost).is_empty(),
+        codes(&nothing_lost).is_empty(),
         "{:?}",
-        findings(&nothing_lost)
+        codes(&nothing_lost)
     );
     let policy = "shop/DestinationRule/catalog:spec.trafficPolicy";
     for way_out in [
@@ -189,10 +173,7 @@ fn a_failover_that_ejects_the_healthy_zone_too_is_told_and_each_way_out_is_one()
             "{way_out}: {}",
             failed_share(&run)
         );
-        assert!(
-            !findings(&run).contains(&"TT-EJECTION-COLLAPSE"),
-            "{way_out}"
-        );
+        assert!(!codes(&run).contains(&"TT-EJECTION-COLLAPSE"), "{way_out}");
     }
     let without = format!("{policy}.outlierDetection=null");
     let without = program::json(&["run", outage, "--set", &without]);
@@ -241,17 +222,17 @@ fn a_caller_that_gives_up_before_the_one_it_calls_is_told_with_both_timeouts() {
         "--set",
         "vs/rates:spec.http[0].timeout=350ms",
     ]);
-    assert!(findings(&right).is_empty(), "{:?}", findings(&right));
+    assert!(codes(&right).is_empty(), "{:?}", codes(&right));
     // A client's own timeout is a deadline for those who heed it: they go on with nothing.
     let heeds = "Model:spec.workloads.shop/quotes.deadline=propagate";
     let own = "Scenario:spec.load[0].timeout=300ms";
     let ignoring = program::json(&["run", INVERTED, "--set", own]);
-    assert!(findings(&ignoring).contains(&"TT-TIMEOUTS-INVERTED"));
+    assert!(codes(&ignoring).contains(&"TT-TIMEOUTS-INVERTED"));
     let heeding = program::json(&["run", INVERTED, "--set", own, "--set", heeds]);
     assert!(
-        !findings(&heeding).contains(&"TT-TIMEOUTS-INVERTED"),
+        !codes(&heeding).contains(&"TT-TIMEOUTS-INVERTED"),
         "{:?}",
-        findings(&heeding)
+        codes(&heeding)
     );
 }
 
@@ -331,15 +312,15 @@ fn two_layers_that_retry_the_same_request_are_told_and_one_layer_is_not() {
     );
     let one = run("{attempts: 0}", MANY);
     assert!(
-        !findings(&one).contains(&"TT-RETRY-LAYERS"),
+        !codes(&one).contains(&"TT-RETRY-LAYERS"),
         "{:?}",
-        findings(&one)
+        codes(&one)
     );
     let bounded = run(TWICE, "{retryBudget: {percent: 20}}");
     assert!(
-        !findings(&bounded).contains(&"TT-RETRY-LAYERS"),
+        !codes(&bounded).contains(&"TT-RETRY-LAYERS"),
         "{:?}",
-        findings(&bounded)
+        codes(&bounded)
     );
 }
 
@@ -387,9 +368,9 @@ fn what_ends_a_cascade_does_so_when_it_is_written() {
     let path = "vs/ledger:spec.http[0].timeout=400ms";
     let cured = program::json(&["run", CASCADE, "--set", path]);
     assert!(
-        !findings(&cured).contains(&"TT-CASCADE"),
+        !codes(&cured).contains(&"TT-CASCADE"),
         "{:?}",
-        findings(&cured)
+        codes(&cured)
     );
     let failed = |run: &Value| {
         let statuses = run["clients"][0]["statuses"].as_object().expect("statuses");
@@ -410,11 +391,7 @@ fn what_ends_a_cascade_does_so_when_it_is_written() {
 fn who_is_full_by_its_own_load_is_no_cascade() {
     let own = "Model:spec.workloads.shop/web.serviceTime=500ms";
     let run = with(CASCADE, &["Scenario:spec.events=null", own]);
-    assert!(
-        !findings(&run).contains(&"TT-CASCADE"),
-        "{:?}",
-        findings(&run)
-    );
+    assert!(!codes(&run).contains(&"TT-CASCADE"), "{:?}", codes(&run));
     let web = (run["workloads"].as_array().expect("workloads").iter())
         .find(|w| w["name"] == "shop/web")
         .expect("it served");
@@ -456,9 +433,9 @@ fn a_limit_that_never_acts_before_pods_that_drown_is_told_with_its_sum() {
         "{cure}"
     );
     // The same limits where they refuse, and no limits at all, are something else.
-    assert!(!findings(&with(LIMIT, &[])).contains(&"TT-BREAKER-NEVER"));
+    assert!(!codes(&with(LIMIT, &[])).contains(&"TT-BREAKER-NEVER"));
     let none = format!("{pool}={{tcp: {{connectTimeout: 1s}}}}");
-    assert!(!findings(&with(LIMIT, &[&none])).contains(&"TT-BREAKER-NEVER"));
+    assert!(!codes(&with(LIMIT, &[&none])).contains(&"TT-BREAKER-NEVER"));
 }
 
 /// What is promised for limits, ejections and timeouts is what happens when it is written.
@@ -516,10 +493,7 @@ fn what_other_counterfactuals_promise_happens_too() {
         let said = counterfactual(&with(folder, &[]), code);
         assert!(said.contains(change), "{code}: {said}");
         let written = with(folder, values);
-        assert!(
-            !findings(&written).contains(&code),
-            "{code} is gone: {said}"
-        );
+        assert!(!codes(&written).contains(&code), "{code} is gone: {said}");
         assert!(
             said.contains(&share(&written)),
             "{code}: {said}, and it is {}",

@@ -3,35 +3,10 @@
 
 use serde_json::Value;
 
-use crate::program;
-use crate::tank::Tank;
+use crate::program::{self, finding};
+use crate::tank::{Tank, mesh};
 
-const MESH: &str = "\
-apiVersion: v1
-kind: Namespace
-metadata: {name: desk, labels: {istio-injection: enabled}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: quotes, namespace: desk}
-spec: {selector: {app: quotes}, ports: [{name: http, port: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: quotes, namespace: desk}
-spec:
-  replicas: 4
-  selector: {matchLabels: {app: quotes}}
-  template: {metadata: {labels: {app: quotes}}, spec: {containers: [{name: quotes, image: example.test/quotes}]}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: trader, namespace: desk}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: trader}}
-  template: {metadata: {labels: {app: trader}}, spec: {containers: [{name: trader, image: example.test/trader}]}}
----
+const RULE: &str = "---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: quotes, namespace: desk}
@@ -48,16 +23,12 @@ fn desk(threads: u32, load: &str) -> Tank {
     let scenario = format!(
         "apiVersion: towtank/v1alpha1\nkind: Scenario\nmetadata: {{name: desk}}\nspec:\n  manifests: [mesh.yaml]\n  model: model.yaml\n  seed: 1\n  load:\n  - {{name: trader, from: desk/trader, url: \"http://quotes:8080/\", {load}}}\n"
     );
+    let mesh = mesh("desk", &[("quotes", 4, Some(8080)), ("trader", 1, None)]);
     Tank::of(&[
-        ("mesh.yaml", MESH),
+        ("mesh.yaml", &format!("{mesh}{RULE}")),
         ("model.yaml", &model),
         ("scenario.yaml", &scenario),
     ])
-}
-
-fn finding<'v>(run: &'v Value, code: &str) -> Option<&'v Value> {
-    let mut all = run["findings"].as_array()?.iter();
-    all.find(|f| f["code"] == code)
 }
 
 /// What is said about the calls of the trader.

@@ -80,11 +80,11 @@ pub(super) fn newer_connections<'c>(edge: &Edge, usual: Usual<'_>) -> Vec<Candid
     let Some(cluster) = cluster_of(edge, usual.snapshot) else {
         return Vec::new();
     };
-    let usual = match cluster.pool.max_requests_per_connection {
+    let written = match cluster.pool.max_requests_per_connection {
         0 => u32::MAX,
         written => written,
     };
-    let fewer = RENEWED.into_iter().filter(|count| *count < usual);
+    let fewer = RENEWED.into_iter().filter(|count| *count < written);
     let one = |count: u32| {
         let what = format!("`maxRequestsPerConnection: {count}` {}", towards(edge));
         let edge = edge.clone();

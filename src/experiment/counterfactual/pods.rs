@@ -1,9 +1,9 @@
 //! Changes of how pods come and go, and of when configuration is applied.
 
-use super::super::failover::taken_over_by;
 use super::calls::fewer_ejections;
 use super::{Candidate, Edge, Trial, Usual};
 use crate::config::scenario::{TimedEvent, WorkloadModel};
+use crate::experiment::failover::taken_over_by;
 use crate::observe::Record;
 use crate::units::{Fraction, SimDuration};
 use crate::xds::cluster::Warmup;

@@ -1,9 +1,10 @@
 //! Changes that end a storm of retries: fewer of them, a budget, a shorter queue.
 
-use super::{Candidate, Usual, amplification, hosts};
+use super::{Candidate, Usual, hosts};
 use crate::observe::Record;
 use crate::observe::record::EdgeRecord;
 use crate::units::Fraction;
+use crate::verdict::AMPLIFIED;
 use crate::xds::Snapshot;
 use crate::xds::route::{Action, Forward};
 
@@ -14,15 +15,13 @@ pub(super) const CODES: [&str; 4] = [
     "TT-COLLAPSE",
     "TT-SLOW-RECOVERY",
 ];
-/// Tries per request from which an edge's retries are looked at.
-const AMPLIFIED: f64 = 1.2;
 /// Envoy's own retry budget: a fifth of the active requests, three at least.
 const BUDGET: (Fraction, u32) = (Fraction::from_ppm(200_000), 3);
 
 /// Changes to try, the smallest first.
 pub(super) fn candidates<'c>(record: &Record, usual: Usual<'c>) -> Vec<Candidate<'c>> {
     let all = || record.edges.iter().filter(|e| e.cluster != "-");
-    let mut edges: Vec<&EdgeRecord> = all().filter(|e| amplification(e) >= AMPLIFIED).collect();
+    let mut edges: Vec<&EdgeRecord> = all().filter(|e| e.amplification() >= AMPLIFIED).collect();
     if edges.is_empty() {
         // A storm that passed leaves little in the figures of the whole run.
         let retried = all().filter(|e| e.attempts > e.requests);

@@ -143,5 +143,5 @@ pub(super) fn counted(n: usize, one: &str) -> String {
 }
 
 pub(super) fn place(snapshot: &Snapshot, origin: Origin) -> Option<String> {
-    (!origin.is_built_in()).then(|| snapshot.origins.place(origin))
+    snapshot.origins.written(origin)
 }
