@@ -291,6 +291,7 @@ impl<'a> Builder<'a> {
             warnings: self.warnings,
             expected_events: (expected_hops * 3.2).max(1_000.0),
             in_flight_max: scenario.max_in_flight as usize,
+            exact_balance: false,
             has_throttles,
             has_workers: self.pods.iter().any(|pod| pod.workers > 1),
             has_deadlines: (self.apps.iter())

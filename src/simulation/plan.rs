@@ -47,6 +47,9 @@ pub struct Plan {
     pub expected_events: f64,
     /// Calls or tries in flight at which a run is stopped: about 400 bytes each.
     pub in_flight_max: usize,
+    /// A closed loop's connections are dealt out to a proxy's workers in turn, as a listener with
+    /// `connection_balance_config: {exact_balance: {}}` does; else they fall by chance.
+    pub exact_balance: bool,
     /// Some application heeds the deadlines of its requests.
     pub(crate) has_deadlines: bool,
     /// Some application throttles its own retries.

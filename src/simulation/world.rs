@@ -215,7 +215,11 @@ impl<'p, T: Trail> World<'p, T> {
                         let share = super::arrival::share(user, *connections, limit);
                         let pod = load.pods[user as usize % load.pods.len()];
                         let workers = plan.pods[pod as usize].workers;
-                        let worker = super::worker::of_user(self.seed, &load.name, user, workers);
+                        let worker = if plan.exact_balance {
+                            (user / load.pods.len() as u32) % workers
+                        } else {
+                            super::worker::of_user(self.seed, &load.name, user, workers)
+                        };
                         let id = self.users.len() as u32;
                         self.users.push(User {
                             load: index as u32,

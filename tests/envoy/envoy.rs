@@ -180,8 +180,8 @@ pub(crate) fn validate(binary: &Path, bootstrap: &Value) -> Result<(), String> {
     Err(String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Connections go to the worker that has fewest, as the simulator's do; the kernel's own choice
-/// differs from run to run.
+/// Connections go to the worker that has fewest, as the simulator's do when its plan says
+/// `exact_balance`; the kernel's own choice differs from run to run.
 fn spread_evenly(bootstrap: &mut Value) {
     let listeners = bootstrap["static_resources"]["listeners"].as_array_mut();
     for listener in listeners.into_iter().flatten() {

@@ -25,10 +25,13 @@ const CLIENT: [u8; 4] = [127, 1, 0, 1];
 
 /// One run of towtank.
 pub(crate) fn simulated(case: &Case, seed: u64) -> Seen {
-    let plan = prepare(&case.snapshot, &case.model, &case.scenario).unwrap_or_else(|problems| {
-        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        panic!("{}: {texts:#?}", case.name)
-    });
+    let mut plan =
+        prepare(&case.snapshot, &case.model, &case.scenario).unwrap_or_else(|problems| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}: {texts:#?}", case.name)
+        });
+    // As the real one is told to: `envoy::spread_evenly`.
+    plan.exact_balance = true;
     let interrupted = AtomicBool::new(false);
     let control = Control {
         interrupted: &interrupted,
